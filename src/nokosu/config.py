@@ -1,0 +1,153 @@
+"""The configuration: the one reader of the environment and of the config file.
+
+Entry points call `load` once and hand the result down; nothing below reads the environment. The file is `config.toml` in the
+home; every field of `Config` that it may set is documented there and in `docs/configuration.md`, which is made from this module.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import platformdirs
+from msgspec import Struct
+
+from nokosu import limits
+from nokosu.errors import ConfigError
+from nokosu.records import Author
+
+DATABASE_NAME: Final = "nokosu.db"
+CONFIG_NAME: Final = "config.toml"
+
+# What coding agents set for the programs that they start: variable, then the agent's name.
+_AGENTS: Final = (
+    ("CLAUDECODE", "claude-code"),
+    ("CLAUDE_CODE_SESSION_ID", "claude-code"),
+    ("CODEX_SANDBOX", "codex"),
+    ("CODEX_THREAD_ID", "codex"),
+    ("GEMINI_CLI", "gemini-cli"),
+    ("ANTIGRAVITY_AGENT", "antigravity"),
+    ("CURSOR_AGENT", "cursor"),
+)
+_SESSIONS: Final = ("NOKOSU_SESSION", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID")
+_WORKSPACES: Final = ("CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CODEX_PROJECT_DIR", "CURSOR_PROJECT_DIR")
+
+
+class ProjectConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds for one project, by its name: a table `[projects.NAME]` in the file."""
+
+    search_elsewhere: bool = True
+    """false keeps this project apart: its searches stay inside it, and searches elsewhere do not show it."""
+
+
+class FileConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file `config.toml` may set."""
+
+    search_elsewhere: bool = True
+    """Whether a search from inside a project also shows stronger hits from other projects (up to 3 of 10)."""
+
+    device_name: str = ""
+    """How this device is called when its key is made; the host name if empty."""
+
+    projects: dict[str, ProjectConfig] = {}
+    """Settings for single projects, by name."""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """All that an entry point knows about where it was started.
+
+    `workspaces` are the folders to look for a project in, best first; `user_home` is never a project itself.
+    """
+
+    home: Path
+    author: Author
+    user_home: Path
+    workspaces: tuple[Path, ...] = ()
+    project: str | None = None
+    search_elsewhere: bool = True
+    device_name: str = "device"
+    projects: dict[str, ProjectConfig] = {}
+
+    @property
+    def database(self) -> Path:
+        """Where the store lies."""
+        return self.home / DATABASE_NAME
+
+    def project_stays_apart(self, name: str) -> bool:
+        """Whether the project called *name* is kept apart from all others."""
+        return not self.projects.get(name.casefold(), ProjectConfig()).search_elsewhere
+
+
+def load(environ: Mapping[str, str], *, cwd: Path | None, home: Path | None = None, agent_first: bool = False) -> Config:
+    """Read the environment and the file.
+
+    *cwd* is the current folder, None when it is gone. *agent_first* looks for the project where the agent says its workspace is
+    before the current folder: right for a server that the agent starts, wrong for a command typed in a folder.
+
+    Raises:
+        ConfigError: the file cannot be read, or names a setting that does not exist or is not of its kind.
+    """
+    user_home = _user_home(environ)
+    base = home or _home(environ)
+    file = _read_file(base / CONFIG_NAME)
+    host = _one_line(socket.gethostname().split(".")[0]) or "device"
+    named = [Path(environ[name]) for name in _WORKSPACES if environ.get(name, "").startswith("/")]
+    here = [cwd] if cwd is not None else []
+    return Config(
+        home=base,
+        author=Author(
+            agent=_one_line(environ.get("NOKOSU_AGENT", "") or _agent(environ)),
+            session=_one_line(next((environ[name] for name in _SESSIONS if environ.get(name)), "")),
+            model=_one_line(environ.get("NOKOSU_MODEL", "")),
+            host=host,
+        ),
+        user_home=user_home,
+        workspaces=tuple([*named, *here] if agent_first else [*here, *named]),
+        project=environ.get("NOKOSU_PROJECT") or None,
+        search_elsewhere=file.search_elsewhere,
+        device_name=_one_line(file.device_name) or host,
+        projects={name.casefold(): settings for name, settings in file.projects.items()},
+    )
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    named = environ.get("NOKOSU_HOME", "")
+    if not named:
+        return Path(platformdirs.user_data_dir("nokosu", appauthor=False))
+    path = Path(named).expanduser()
+    if not path.is_absolute() or not named.isprintable():
+        raise ConfigError(f"NOKOSU_HOME: {ascii(named)} is not an absolute path", field="NOKOSU_HOME")
+    return path
+
+
+def _user_home(environ: Mapping[str, str]) -> Path:
+    named = environ.get("HOME", "")
+    return Path(named) if named.startswith("/") else Path("/")
+
+
+def _read_file(path: Path) -> FileConfig:
+    try:
+        text = path.read_bytes().decode()
+    except (FileNotFoundError, NotADirectoryError):
+        return FileConfig()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})", field=str(path)) from error
+    try:
+        return msgspec.convert(tomllib.loads(text), FileConfig)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{path}: {error}", field=str(path), hint=f"edit {path}") from error
+
+
+def _agent(environ: Mapping[str, str]) -> str:
+    return next((agent for variable, agent in _AGENTS if environ.get(variable)), "")
+
+
+def _one_line(text: str) -> str:
+    """A name from outside as one short line that can be stored and shown."""
+    kept = "".join(character if character.isprintable() else " " for character in text)
+    return re.sub(r"\s+", " ", kept).strip()[: limits.AUTHOR_CHARS_MAX]

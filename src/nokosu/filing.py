@@ -1,0 +1,222 @@
+"""Which project a memory is filed under, and which one a search is about.
+
+A caller names a project, gives a folder, or just works somewhere. What a folder is was asked of git once and is cached by path; the
+cache is written by saves only, because a read writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import apsw
+from msgspec import Struct
+
+from nokosu import ids, limits
+from nokosu.config import Config
+from nokosu.errors import NotFound, Refused, UsageError
+from nokosu.identity import projects as identity
+from nokosu.identity.projects import Place
+from nokosu.store import projects as store
+from nokosu.store.roster import Device
+
+_KEYED_NAME: Final = re.compile(r"(?P<name>.+)@(?P<key>[0-9a-f]{4,32})")
+_NAMES_SHOWN: Final = 12
+
+GIVEN_UP: Final = 2
+"""A place whose root commit git did not find even when given long; it is not looked for again."""
+
+
+class Cached(Struct, frozen=True):
+    """What is known of a folder: its place, and a stamp that changes when the repository settings do.
+
+    `completeness`: 0 while the root commit is still to be found, 1 when all is known, `GIVEN_UP` when it took too long.
+    """
+
+    path: str
+    stamp: str
+    place: Place
+    completeness: int
+
+
+class Filed(Struct, frozen=True):
+    """Where a memory goes: the keys and display name of its project, the place to cache, and what to tell the caller."""
+
+    keys: tuple[bytes, ...] = ()
+    name: str = ""
+    place: Cached | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Scope(Struct, frozen=True):
+    """What a search is about: the project's number and name, or neither."""
+
+    project: int | None = None
+    name: str = ""
+
+
+class Filing:
+    """Finds projects for one caller."""
+
+    def __init__(self, config: Config, locate: Callable[..., Place | None] = identity.locate) -> None:
+        self._config = config
+        self._locate = locate
+        self._seen: dict[str, Cached] = {}
+
+    def for_saving(self, connection: apsw.Connection, device: Device, named: str | None) -> Filed:
+        """The project for a memory that names *named*, or else for where the caller works.
+
+        Raises:
+            UsageError: the folder does not exist.
+            Refused: the name is that of several projects.
+        """
+        asked = named or self._config.project
+        if asked is None:
+            return self._here(connection, device)
+        if asked.startswith("/"):
+            return self._folder(connection, device, Path(asked)) or Filed(notes=(_unfiled(asked),))
+        found = _by_name(connection, asked)
+        if found is not None:
+            return Filed(store.keys_of(connection, found.n), found.name)
+        here = self._here(connection, device)
+        if here.name.casefold() == asked.casefold():
+            return here
+        return Filed((identity.key("name", asked),), asked)
+
+    def for_searching(self, connection: apsw.Connection, device: Device, named: str | None) -> Scope:
+        """The project that a search names, or else the one the caller works in; neither if it has no memories.
+
+        Raises:
+            NotFound: no project has that name.
+            Refused: the name is that of several projects.
+        """
+        asked = named or self._config.project
+        if asked is None:
+            return _scope(connection, self._here(connection, device))
+        if asked.startswith("/"):
+            filed = self._folder(connection, device, Path(asked)) or Filed()
+            return _scope(connection, filed)
+        found = _by_name(connection, asked)
+        if found is not None:
+            return Scope(found.n, found.name)
+        here = self._here(connection, device)
+        if here.name.casefold() == asked.casefold():
+            return _scope(connection, here)
+        names = store.all_names(connection)
+        shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
+        raise NotFound(f"project: none is called {ascii(asked)} (there are: {shown or 'none yet'})", field="project")
+
+    def complete(self, connection: apsw.Connection, device: Device) -> Cached | None:
+        """Look longer for the root commit of the caller's project, if it is still to be found; what to cache, or None."""
+        for folder in self._config.workspaces:
+            cached = self._cached(connection, str(folder))
+            if cached is not None and cached.completeness == 0:
+                place = self._locate(folder, home=self._config.user_home, device=device.id, wait_ms=limits.GIT_WAIT_MS_MAX)
+                if place is None:
+                    return None
+                found = _joined(cached, place)
+                self._seen[cached.path] = found if found.completeness else _given_up(found)
+                return self._seen[cached.path]
+        return None
+
+    def _here(self, connection: apsw.Connection, device: Device) -> Filed:
+        for folder in self._config.workspaces:
+            try:
+                filed = self._folder(connection, device, folder)
+            except UsageError:
+                continue  # a folder that an agent named and that is gone; the next one may do
+            if filed is not None:
+                return filed
+        where = self._config.workspaces[0] if self._config.workspaces else "the current folder"
+        return Filed(notes=(_unfiled(str(where)),))
+
+    def _folder(self, connection: apsw.Connection, device: Device, folder: Path) -> Filed | None:
+        path = str(folder)
+        cached = self._seen.get(path) or self._cached(connection, path)
+        if cached is None or cached.stamp != _stamp(folder):
+            place = self._locate(folder, home=self._config.user_home, device=device.id)
+            if place is None:
+                return None
+            fresh = Cached(path, _stamp(folder), place, int(place.complete))
+            cached = fresh if cached is None else _joined(cached, place)
+        self._seen[path] = cached
+        return Filed((*cached.place.keys, *_name_key(connection, cached.place.name)), cached.place.name, cached)
+
+    def _cached(self, connection: apsw.Connection, path: str) -> Cached | None:
+        row = connection.execute("SELECT stamp, root, name, keys, complete FROM place WHERE path = ?", (path,)).fetchone()
+        if row is None:
+            return None
+        stamp, root, name, keys, completeness = row
+        size = ids.BINARY_ID_BYTES
+        split = tuple(keys[start : start + size] for start in range(0, len(keys), size))
+        return Cached(path, stamp, Place(root=root, name=name, keys=split, complete=completeness == 1), completeness)
+
+
+def remember(connection: apsw.Connection, cached: Cached) -> None:
+    """Keep what a folder is, inside the transaction of a save; nothing is written when it is known already."""
+    place = cached.place
+    row = (cached.path, cached.stamp, place.root, place.name, b"".join(place.keys), cached.completeness)
+    known = connection.execute("SELECT path, stamp, root, name, keys, complete FROM place WHERE path = ?", row[:1]).fetchone()
+    if known != row:
+        connection.execute("INSERT OR REPLACE INTO place (path, stamp, root, name, keys, complete) VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def _joined(cached: Cached, place: Place) -> Cached:
+    """The place as it is now, with the keys it had before: a record that names both makes them one project."""
+    same_root = cached.place.root == place.root
+    keys = tuple(sorted({*place.keys, *(cached.place.keys if same_root else ())}))[: limits.PROJECT_KEYS_MAX]
+    complete = place.complete or (same_root and cached.completeness == 1)
+    joined = Place(root=place.root, name=place.name, keys=keys, complete=complete)
+    return Cached(cached.path, _stamp(Path(cached.path)), joined, int(complete))
+
+
+def _given_up(cached: Cached) -> Cached:
+    return Cached(cached.path, cached.stamp, cached.place, GIVEN_UP)
+
+
+def _stamp(folder: Path) -> str:
+    """Changes when the folder's work tree or its remotes do; made of stat calls only."""
+    top = identity.top_of(folder)
+    if top is None:
+        return ""
+    try:
+        return f"{top}:{os.stat(top / '.git' / 'config').st_mtime_ns}"
+    except OSError:
+        return str(top)  # a linked work tree: its .git is a file
+
+
+def _name_key(connection: apsw.Connection, name: str) -> tuple[bytes, ...]:
+    """The key of a project that was so far known by this name only: the folder of that name is it."""
+    key = identity.key("name", name)
+    found = store.find(connection, (key,))
+    return (key,) if found is not None and store.keys_of(connection, found) == (key,) else ()
+
+
+def _by_name(connection: apsw.Connection, asked: str) -> store.Project | None:
+    keyed = _KEYED_NAME.fullmatch(asked)
+    found = store.named(connection, asked)
+    if not found and keyed is not None:
+        found = [
+            project
+            for project in store.named(connection, keyed["name"])
+            if any(key.hex().startswith(keyed["key"]) for key in store.keys_of(connection, project.n))
+        ]
+    if len(found) > 1:
+        candidates = ", ".join(f"{project.name}@{store.keys_of(connection, project.n)[0].hex()[:8]}" for project in found)
+        raise Refused(
+            f"project: {len(found)} projects are called {ascii(asked)}: say {candidates}, or give the absolute path of a folder",
+            field="project",
+        )
+    return found[0] if found else None
+
+
+def _scope(connection: apsw.Connection, filed: Filed) -> Scope:
+    project = store.find(connection, filed.keys) if filed.keys else None
+    return Scope(project, filed.name if project is None else store.name_of(connection, project))
+
+
+def _unfiled(where: str) -> str:
+    return f"unfiled: {where} is no project (name one with project)"

@@ -1,0 +1,65 @@
+"""Identifiers as people type and compare them.
+
+A memory's id is 60 random bits in Crockford base32: 12 characters, no i, l, o or u, case ignored when read, so that it can be
+read aloud and copied by hand. Devices, logs and spaces are 16 bytes, shown in the same alphabet in groups of four.
+
+Source: Douglas Crockford, "Base 32" (https://www.crockford.com/base32.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from nokosu import limits
+from nokosu.errors import UsageError
+
+ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+MEMORY_ID_CHARS: Final = 12
+BINARY_ID_BYTES: Final = 16
+
+_VALUES: Final = frozenset(ALPHABET)
+_READ_AS: Final = str.maketrans({"i": "1", "l": "1", "o": "0"})
+
+Random = Callable[[int], bytes]
+
+
+def new_memory_id(random: Random) -> str:
+    """Make a memory id of 60 bits; *random* gives that many bytes, as `os.urandom` does."""
+    return _base32(int.from_bytes(random(8), "big") >> 4, MEMORY_ID_CHARS)
+
+
+def is_memory_id(text: str) -> bool:
+    """Whether *text* is a whole memory id in its canonical form."""
+    return len(text) == MEMORY_ID_CHARS and _VALUES.issuperset(text)
+
+
+def memory_id_prefix(text: str, *, field: str = "id") -> str:
+    """Read a memory id, or the beginning of one, as a person typed it.
+
+    Raises:
+        UsageError: it is not 4 to 12 characters of the alphabet; names *field*.
+    """
+    prefix = text.lower().translate(_READ_AS)
+    if not limits.ID_PREFIX_CHARS_MIN <= len(prefix) <= MEMORY_ID_CHARS or not _VALUES.issuperset(prefix):
+        raise UsageError(
+            f"{field}: {_shortened(text)} is not a memory id: "
+            f"{limits.ID_PREFIX_CHARS_MIN} to {MEMORY_ID_CHARS} letters and digits",
+            field=field,
+        )
+    return prefix
+
+
+def grouped(identifier: bytes) -> str:
+    """A device, log or space id for a person to compare: groups of four characters."""
+    chars = -(-len(identifier) * 8 // 5)
+    text = _base32(int.from_bytes(identifier, "big") << (chars * 5 - len(identifier) * 8), chars)
+    return "-".join(text[start : start + 4] for start in range(0, chars, 4))
+
+
+def _base32(number: int, chars: int) -> str:
+    return "".join(ALPHABET[number >> 5 * place & 31] for place in range(chars - 1, -1, -1))
+
+
+def _shortened(text: str) -> str:
+    return ascii(text if len(text) <= 40 else text[:40] + "...")

@@ -1,0 +1,197 @@
+"""What a person or an agent sees: a memory, a hit, and what became of a save. Field names are the same on every surface."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One record of a memory, for its history."""
+
+    kind: str
+    time: str
+    agent: str
+    device: str
+    session: str
+    text: str | None
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """One of several concurrent versions of a memory."""
+
+    subject: str
+    text: str
+    time: str
+    agent: str
+    device: str
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """A memory, as the fold of its records shows it now. Times are RFC 3339 in UTC; `subject` is never empty.
+
+    `status` is live, forgotten, purged or unknown; of a purged memory only who and when is left. `versions` holds all concurrent
+    versions when `in_conflict`. `history` is filled on demand.
+    """
+
+    id: str
+    subject: str
+    text: str
+    type: str
+    project: str
+    tags: tuple[str, ...]
+    refs: tuple[str, ...]
+    importance: int | None
+    supersedes: tuple[str, ...]
+    superseded_by: str | None
+    expires: str | None
+    expired: bool
+    source: str
+    created: str
+    updated: str
+    agent: str
+    client: str
+    session: str
+    model: str
+    host: str
+    device: str
+    space: str
+    status: str
+    in_conflict: bool
+    versions: tuple[Snapshot, ...] = ()
+    history: tuple[Event, ...] = ()
+
+
+class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A memory that a search or listing found.
+
+    `score` grows with relevance and compares hits of one search only; `elsewhere` marks a hit from outside the project that the
+    caller works in.
+    """
+
+    id: str
+    subject: str
+    text: str
+    type: str
+    project: str
+    tags: tuple[str, ...]
+    created: str
+    agent: str
+    device: str
+    score: float
+    updated: str | None = None
+    session: str = ""
+    importance: int | None = None
+    expires: str | None = None
+    superseded_by: str | None = None
+    supersedes: tuple[str, ...] = ()
+    space: str = ""
+    status: str = "live"
+    elsewhere: bool = False
+    expired: bool = False
+    in_conflict: bool = False
+    suspicious: tuple[str, ...] = ()
+
+
+class Hits(Struct, frozen=True, kw_only=True):
+    """What a search found, and the truth about it.
+
+    `total` counts all memories that match; when `total_is_exact` is false there are at least that many. `withheld` counts matches
+    that were not shown, by reason: superseded, forgotten, expired, damaged. `project` is the project that was ranked first or
+    searched alone. `notes` are lines for the reader.
+    """
+
+    hits: tuple[Hit, ...]
+    total: int
+    total_is_exact: bool = True
+    project: str = ""
+    withheld: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
+
+
+class Finding(Struct, frozen=True):
+    """A kind of secret that was masked in a text before it was saved, and how often."""
+
+    rule: str
+    count: int
+
+
+class Saved(Struct, frozen=True, kw_only=True):
+    """What became of a save, edit, forget, restore or purge: it is on disk when this is returned.
+
+    `duplicate`: the same text was already there, and nothing was changed. `redacted` tells what was masked. `notes` are lines for
+    whoever saved.
+    """
+
+    id: str
+    duplicate: bool = False
+    project: str = ""
+    space: str = ""
+    redacted: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Brief(Struct, frozen=True, kw_only=True):
+    """What an agent should know before it starts: `text` within the budget, the ids it tells of, and how many it left out."""
+
+    text: str
+    ids: tuple[str, ...]
+    left_out: int
+    project: str
+
+
+class SpaceStatus(Struct, frozen=True, kw_only=True):
+    """A space as `status` shows it."""
+
+    name: str
+    id: str
+    memories: int
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """Where everything lives and how much there is. Sizes are in bytes; times RFC 3339.
+
+    `exists` is false until the first save; then the counts are 0 and `device_id` is empty.
+    """
+
+    version: str
+    home: str
+    database: str
+    config: str
+    exists: bool
+    read_only: bool
+    database_bytes: int
+    wal_bytes: int
+    sqlite: str
+    device: str
+    device_id: str
+    agent: str
+    project: str
+    memories: int
+    forgotten: int
+    records: int
+    last_written: str | None
+    spaces: tuple[SpaceStatus, ...]
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """One thing that is not as it was written: where, and what."""
+
+    where: str
+    what: str
+    memory: str = ""
+
+
+class Verified(Struct, frozen=True, kw_only=True):
+    """What was checked, and every problem found; none means that the store is what was written."""
+
+    logs: int
+    records: int
+    memories: int
+    problems: tuple[Problem, ...]
+
+
+class Rebuilt(Struct, frozen=True, kw_only=True):
+    """What a rebuild of the index made."""
+
+    memories: int
+    seconds: float

@@ -1,0 +1,525 @@
+"""The Python door: class `Nokosu`. Each method tells its whole story on one screen.
+
+A save is one local transaction: words checked by their `Draft`, secrets masked, a time from the clock, and one record in the log.
+When it returns, the memory is on the disk. A search reads and changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import apsw
+import msgspec
+
+from nokosu import clock, config, filing, ids, limits, times, view
+from nokosu.config import Config
+from nokosu.drafts import Change, Draft, Filters, Query
+from nokosu.errors import NotFound, Refused, StoreDamaged, StoreReadOnly
+from nokosu.filing import Filed, Filing, Scope
+from nokosu.fold import Status
+from nokosu.memory import Hit, Hits, Memory, Saved
+from nokosu.records import Author, Content, Kind
+from nokosu.search import engine
+from nokosu.search.engine import Asked, Found
+from nokosu.security.redaction import Finding, redact
+from nokosu.store import connection as store_connection
+from nokosu.store import index, projects, reading, roster
+from nokosu.store.connection import Database
+from nokosu.store.index import Index
+from nokosu.store.log import Entry, Log
+from nokosu.store.reading import MemoryRow
+
+_PREFIX_CANDIDATES: Final = 6
+_PURGES_AT_ONCE: Final = 8
+
+
+class Nokosu:
+    """One person's memory on this machine. Open it with `open`, and close it, or use it in a `with` block.
+
+    Use one object from one thread at a time; any number of objects, threads and processes may have the same store open.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        wall_clock: clock.WallClock = clock.system_wall_clock,
+        random: ids.Random = os.urandom,
+        vfs: str | None = None,
+        wait_ms: int = limits.WRITE_WAIT_MS_MAX,
+    ) -> None:
+        """Take the store of *config*'s home; the file is made at the first save, and until then there is nothing to find.
+
+        *wall_clock*, *random*, *vfs* and *wait_ms* are for tests: time, randomness, the file system below SQLite, and how long a
+        write waits for other writers.
+        """
+        self.config = config
+        self._author = config.author
+        self._wall_clock = wall_clock
+        self._random = random
+        self._vfs = vfs
+        self._wait_ms = wait_ms
+        self._filing = Filing(config)
+        self._index = Index()
+        self._database: Database | None = None
+        self._log: Log | None = None
+        self._device: roster.Device | None = None
+
+    @classmethod
+    def open(cls, home: Path | str | None = None, *, agent: str = "") -> Self:
+        """Open the store of *home*, or of the environment (`NOKOSU_HOME`, else the platform's data directory), as *agent*."""
+        loaded = config.load(os.environ, cwd=Path.cwd(), home=Path(home).absolute() if home is not None else None)
+        author = msgspec.structs.replace(loaded.author, agent=agent or loaded.author.agent)
+        return cls(msgspec.structs.replace(loaded, author=author))
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # Writing ----------------------------------------------------------------------------------------------------------
+
+    def save(self, draft: Draft, *, space: str | None = None) -> Saved:
+        """Save a memory; it is on the disk when this returns. Saving the same text again in the same project changes nothing.
+
+        Raises:
+            UsageError, NotFound, Refused: the project, the space or a superseded memory cannot be made out; nothing was saved.
+            StoreError: it was not saved, or (`OutcomeUnknown`) nobody knows: saving it again is safe.
+        """
+        return self.save_many([draft], space=space)[0]
+
+    def save_many(self, drafts: Iterable[Draft], *, space: str | None = None) -> list[Saved]:
+        """Save several memories in one transaction: all of them, or none."""
+        database, log = self._for_writing()
+        prepared = [self._prepared(database, draft) for draft in drafts]
+        with database.write() as connection:
+            target = roster.space_named(connection, space or roster.PERSONAL)
+            done = [self._save_one(connection, log, target, one) for one in prepared]
+            purged = self._purge_what_is_due(connection, log)
+        if purged:
+            database.truncate_wal()
+        return done
+
+    def edit(self, id: str, change: Change) -> Saved:
+        """Write a new version of a memory, which follows all versions there are; a conflict is settled by it.
+
+        Raises:
+            NotFound, Refused: no such memory, or several, or it is forgotten.
+            StoreError: it was not saved.
+        """
+        database, log = self._for_writing()
+        target = self._filed(database, change.project) if change.project else None
+        redacted = redact(change.text) if change.text is not None else None
+        with database.write() as connection:
+            row = self._living(connection, id)
+            state = reading.state_of(connection, row)
+            assert state.shown is not None
+            old = state.shown
+            content = _edited(old.content, change, redacted.text if redacted else None, target)
+            content = msgspec.structs.replace(content, supersedes=self._whole_ids(connection, content.supersedes, known=old.content))
+            keys = target.keys if target is not None else old.record.core.author.projects
+            if content == old.content and keys == old.record.core.author.projects and not state.in_conflict:
+                return Saved(id=row.id, duplicate=True, project=row.project_name, space=row.space_name, notes=("nothing changed",))
+            entry = Entry(
+                kind=Kind.EDIT,
+                memory=row.id,
+                author=self._author_for(keys),
+                content=content,
+                after=state.heads,
+                unknown=old.record.unknown_fields(),
+            )
+            log.write(connection, self._space(connection, row), [entry])
+            name = target.name if target is not None else row.project_name
+        return Saved(id=row.id, project=name, space=row.space_name, redacted=redacted.findings if redacted else ())
+
+    def forget(self, id: str) -> Saved:
+        """Hide a memory everywhere; it can be restored for 30 days.
+
+        Raises:
+            NotFound, Refused: no such memory, or several, or it is purged.
+        """
+        return self._mark(id, Kind.FORGET)
+
+    def restore(self, id: str) -> Saved:
+        """Bring a forgotten memory back.
+
+        Raises:
+            NotFound, Refused: no such memory, or several, or it is purged.
+        """
+        return self._mark(id, Kind.RESTORE)
+
+    def purge(self, id: str) -> Saved:
+        """Forget a memory for good: its text is scrubbed from log, index, free pages and WAL before this returns.
+
+        Raises:
+            NotFound, Refused: no such memory, or several; or another device wrote it and its 30 days are not over.
+        """
+        saved = self._mark(id, Kind.PURGE)
+        if self._for_writing()[0].truncate_wal():
+            return saved
+        note = "another process is reading: the old bytes leave the WAL when it is done (nokosu doctor tells)"
+        return msgspec.structs.replace(saved, notes=(*saved.notes, note))
+
+    def complete_project(self) -> bool:
+        """Look longer for the first commit of the caller's project, if a save could not wait for it; whether it was looked for."""
+        database = self._for_reading()
+        if database is None or database.read_only:
+            return False
+        with database.reading() as connection:
+            found = self._filing.complete(connection, self._own_device(connection))
+        if found is None:
+            return False
+        with database.write() as connection:
+            filing.remember(connection, found)
+        return True
+
+    # Reading ----------------------------------------------------------------------------------------------------------
+
+    def search(self, query: Query) -> Hits:
+        """Find memories by their words; with an empty text, the latest. Writes nothing, and asks no network.
+
+        Raises:
+            NotFound, Refused: the project, space or device cannot be made out.
+            StoreError: the store cannot be read; never answered with "no hits".
+        """
+        return self._hits(query, query.text)
+
+    def list(self, filters: Filters) -> Hits:
+        """The memories last written, newest first."""
+        return self._hits(filters, "")
+
+    def get(self, id: str, *, history: bool = False, with_forgotten: bool = False) -> Memory:
+        """One memory with all its fields, by its id or a unique beginning of it.
+
+        The text of a forgotten memory is shown only *with_forgotten*; *history* adds its records.
+
+        Raises:
+            NotFound, Refused: no such memory, or several.
+            StoreDamaged: it is damaged on disk.
+        """
+        database = self._for_reading()
+        if database is None:
+            raise _no_memory(ids.memory_id_prefix(id))
+        with database.reading() as connection:
+            row = _one_by_prefix(connection, id)
+            return view.memory(connection, row, self._wall_clock(), history=history, with_forgotten=with_forgotten)
+
+    def memories(self) -> Iterator[Memory]:
+        """Every memory that is not purged, oldest first, forgotten ones included: what an export writes."""
+        database = self._for_reading()
+        last = 0
+        while database is not None:
+            with database.reading() as connection:
+                rows = connection.execute(
+                    "SELECT n, id FROM memory WHERE n > ? AND status <= ? ORDER BY n LIMIT 256", (last, Status.FORGOTTEN)
+                ).fetchall()
+                found = reading.rows_by_number(connection, [n for n, _ in rows])
+                now = self._wall_clock()
+                page = [view.memory(connection, found[n], now, history=False, with_forgotten=True) for n, _ in rows]
+            if not rows:
+                return
+            yield from page
+            last = rows[-1][0]
+
+    # Below ------------------------------------------------------------------------------------------------------------
+
+    def _save_one(self, connection: apsw.Connection, log: Log, target: roster.Space, draft: _Prepared) -> Saved:
+        same = self._duplicate(connection, target, draft)
+        if same is not None:
+            notes = (*draft.filed.notes, "the same text is there already: nothing was changed")
+            return Saved(id=same, duplicate=True, project=draft.filed.name, space=target.name, notes=notes)
+        content = msgspec.structs.replace(draft.content, supersedes=self._whole_ids(connection, draft.content.supersedes))
+        id = self._unused_id(connection)
+        log.write(
+            connection,
+            target,
+            [Entry(kind=Kind.SAVE, memory=id, author=self._author_for(draft.filed.keys), content=content)],
+        )
+        if draft.filed.place is not None:
+            filing.remember(connection, draft.filed.place)
+        return Saved(
+            id=id, project=draft.filed.name, space=target.name, redacted=draft.findings, notes=draft.filed.notes
+        )
+
+    def _prepared(self, database: Database, draft: Draft) -> _Prepared:
+        """A draft with its secrets masked and its project found, before the write lock is taken."""
+        text, subject = redact(draft.text), redact(draft.subject)
+        refs = [redact(ref) for ref in draft.refs]
+        filed = self._filed(database, draft.project)
+        content = Content(
+            text=text.text,
+            subject=subject.text[: limits.SUBJECT_CHARS_MAX],
+            type=draft.type,
+            project=filed.name,
+            tags=draft.tags,
+            refs=tuple(ref.text for ref in refs),
+            importance=draft.importance,
+            supersedes=draft.supersedes,
+            expires=None if draft.expires is None else times.parse(draft.expires, field="expires", end_of_day=True),
+            source=draft.source,
+        )
+        findings = tuple(finding for masked in (text, subject, *refs) for finding in masked.findings)
+        return _Prepared(content, filed, findings)
+
+    def _duplicate(self, connection: apsw.Connection, space: roster.Space, draft: _Prepared) -> str | None:
+        """The visible memory of the same project that says the same, or None."""
+        rows = connection.execute(
+            "SELECT n FROM memory WHERE digest = ? AND status = 0 AND space = ? LIMIT 64",
+            (index.text_digest(draft.content.text), space.n),
+        ).fetchall()
+        if not rows:
+            return None
+        project = projects.find(connection, draft.filed.keys)
+        now = self._wall_clock()
+        for row in reading.rows_by_number(connection, [n for (n,) in rows]).values():
+            if row.project != project or not reading.is_alive(row, now) or reading.hidden_by(connection, row, now):
+                continue
+            if reading.shown_record(connection, row)[1].text == draft.content.text:
+                return row.id
+        return None
+
+    def _mark(self, id: str, kind: Kind) -> Saved:
+        """Append a forget, restore or purge to a memory, unless it is so already."""
+        database, log = self._for_writing()
+        with database.write() as connection:
+            row = _one_by_prefix(connection, id)
+            done = _ALREADY[kind]
+            if row.status == done:
+                note = f"it is {view.STATUS_NAMES[done]} already" if done != Status.LIVE else "it is not forgotten"
+                return Saved(id=row.id, duplicate=True, project=row.project_name, space=row.space_name, notes=(note,))
+            if row.status == Status.PURGED:
+                raise Refused(f"memory {row.id} was purged: its text is gone", field="id")
+            if kind == Kind.PURGE:
+                self._check_may_purge(connection, row)
+            self._append_mark(connection, log, row, kind)
+        return Saved(id=row.id, project=row.project_name, space=row.space_name)
+
+    def _append_mark(self, connection: apsw.Connection, log: Log, row: MemoryRow, kind: Kind) -> None:
+        state = reading.state_of(connection, row)
+        keys = state.shown.record.core.author.projects if state.shown is not None else ()
+        entry = Entry(kind=kind, memory=row.id, author=self._author_for(keys), after=state.heads)
+        log.write(connection, self._space(connection, row), [entry])
+
+    def _check_may_purge(self, connection: apsw.Connection, row: MemoryRow) -> None:
+        """Its author may purge a memory at once; in a space of one person every device is its author's."""
+        own = row.device == self._own_device(connection).n or row.space_name in (roster.PERSONAL, roster.LOCAL)
+        if not own and not _is_due(row, self._wall_clock()):
+            raise Refused(
+                f"memory {row.id} was written on {row.device_name}: only that device may purge it at once "
+                f"(forget it: any device may purge it {limits.RESTORE_DAYS} days later)",
+                field="id",
+            )
+
+    def _purge_what_is_due(self, connection: apsw.Connection, log: Log) -> int:
+        """Purge a few memories that were forgotten more than 30 days ago; how many."""
+        before = self._wall_clock() - limits.RESTORE_DAYS * times.DAY_MS
+        rows = connection.execute(
+            "SELECT n FROM memory WHERE forgotten IS NOT NULL AND forgotten < ? LIMIT ?", (before, _PURGES_AT_ONCE)
+        ).fetchall()
+        for row in reading.rows_by_number(connection, [n for (n,) in rows]).values() if rows else ():
+            self._append_mark(connection, log, row, Kind.PURGE)
+        return len(rows)
+
+    def _hits(self, filters: Filters, words: str) -> Hits:
+        database = self._for_reading()
+        if database is None:
+            return Hits(hits=(), total=0, notes=("nothing is saved yet: nokosu save TEXT",))
+        now = self._wall_clock()
+        with database.reading() as connection:
+            scope = self._scope(connection, filters)
+            found = engine.search(connection, words, self._asked(connection, filters, scope, now))
+            return _shown(connection, found, scope, now)
+
+    def _scope(self, connection: apsw.Connection, filters: Filters) -> Scope:
+        if filters.all_projects:
+            return Scope()
+        return self._filing.for_searching(connection, self._own_device(connection), filters.project)
+
+    def _asked(self, connection: apsw.Connection, filters: Filters, scope: Scope, now_ms: int) -> Asked:
+        stays_apart = bool(scope.name) and self.config.project_stays_apart(scope.name)
+        restrict = filters.project is not None
+        if restrict and scope.project is None:
+            scope = Scope(_NO_PROJECT, scope.name)  # a project that is known and has no memories yet
+        elsewhere = self.config.search_elsewhere and not stays_apart
+        return Asked(
+            filters=filters,
+            now_ms=now_ms,
+            project=scope.project if scope.project is not None or elsewhere or not scope.name else _NO_PROJECT,
+            restrict=restrict,
+            elsewhere=elsewhere,
+            apart=self._apart(connection) if not filters.all_projects else frozenset(),
+            devices=_devices_named(connection, filters.device),
+            spaces=(roster.space_named(connection, filters.space).n,) if filters.space is not None else None,
+        )
+
+    def _apart(self, connection: apsw.Connection) -> frozenset[int]:
+        names = [name for name, settings in self.config.projects.items() if not settings.search_elsewhere]
+        return frozenset(project.n for name in names for project in projects.named(connection, name))
+
+    def _filed(self, database: Database, named: str | None) -> Filed:
+        with database.reading() as connection:
+            return self._filing.for_saving(connection, self._own_device(connection), named)
+
+    def _living(self, connection: apsw.Connection, id: str) -> MemoryRow:
+        row = _one_by_prefix(connection, id)
+        if row.status == Status.FORGOTTEN:
+            raise Refused(f"memory {row.id} is forgotten", hint=f"nokosu restore {row.id}", field="id")
+        if row.status != Status.LIVE:
+            raise Refused(f"memory {row.id} has no text any more", field="id")
+        return row
+
+    def _whole_ids(
+        self, connection: apsw.Connection, prefixes: tuple[str, ...], known: Content | None = None
+    ) -> tuple[str, ...]:
+        """The ids that prefixes stand for. A whole id may be of a memory that is not here yet; a part of one may not."""
+        before = known.supersedes if known is not None else ()
+        whole = (
+            prefix if prefix in before or ids.is_memory_id(prefix) else _one_by_prefix(connection, prefix, "supersedes").id
+            for prefix in prefixes
+        )
+        return tuple(dict.fromkeys(whole))
+
+    def _unused_id(self, connection: apsw.Connection) -> str:
+        while True:
+            id = ids.new_memory_id(self._random)
+            if connection.execute("SELECT 1 FROM memory WHERE id = ?", (id,)).fetchone() is None:
+                return id
+
+    def _author_for(self, keys: tuple[bytes, ...]) -> Author:
+        return msgspec.structs.replace(self._author, projects=keys)
+
+    def _space(self, connection: apsw.Connection, row: MemoryRow) -> roster.Space:
+        return roster.space_named(connection, row.space_name)
+
+    def _own_device(self, connection: apsw.Connection) -> roster.Device:
+        if self._device is None:
+            self._device = roster.own_device(connection)
+        return self._device
+
+    def _for_reading(self) -> Database | None:
+        """The store, or None while nothing was ever saved."""
+        if self._database is None:
+            path = self.config.database
+            try:
+                size = path.stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except OSError as error:
+                raise StoreReadOnly(f"{path} cannot be read ({error.strerror})", hint="nokosu doctor") from error
+            if size == 0:
+                raise StoreDamaged(f"{path} is empty", hint="restore a backup, or remove the file to begin anew")
+            self._database = Database(path, vfs=self._vfs, wait_ms=self._wait_ms)
+            self._log = Log(self._database, self._index, wall_clock=self._wall_clock, random=self._random)
+        return self._database
+
+    def _for_writing(self) -> tuple[Database, Log]:
+        """The store; home, file, device key and spaces are made at first use."""
+        if self._for_reading() is None:
+            path = self.config.database
+            try:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreReadOnly(f"not saved: cannot make {path.parent} ({error.strerror})", hint="nokosu doctor") from error
+            store_connection.create(
+                path, lambda fresh: roster.found(fresh, device_name=self.config.device_name, random=self._random)
+            )
+            self._for_reading()
+        assert self._database is not None
+        assert self._log is not None
+        return self._database, self._log
+
+
+class _Prepared(msgspec.Struct, frozen=True):
+    content: Content
+    filed: Filed
+    findings: tuple[Finding, ...]
+
+
+_NO_PROJECT: Final = -1  # matches no memory: the project asked for has none
+_ALREADY: Final = {Kind.FORGET: Status.FORGOTTEN, Kind.RESTORE: Status.LIVE, Kind.PURGE: Status.PURGED}
+
+
+def _edited(old: Content, change: Change, text: str | None, target: Filed | None) -> Content:
+    """The content after *change*; an empty string or an importance of 0 takes a value away."""
+    return Content(
+        text=old.text if text is None else text,
+        subject=old.subject if change.subject is None else change.subject,
+        type=old.type if change.type is None else change.type,
+        project=old.project if target is None else target.name,
+        tags=old.tags if change.tags is None else change.tags,
+        refs=old.refs if change.refs is None else change.refs,
+        importance=old.importance if change.importance is None else change.importance or None,
+        supersedes=old.supersedes if change.supersedes is None else change.supersedes,
+        expires=old.expires if change.expires is None else _expires(change.expires),
+        source=old.source,
+    )
+
+
+def _expires(text: str) -> int | None:
+    return times.parse(text, field="expires", end_of_day=True) if text else None
+
+
+def _is_due(row: MemoryRow, now_ms: int) -> bool:
+    return row.forgotten is not None and row.forgotten < now_ms - limits.RESTORE_DAYS * times.DAY_MS
+
+
+def _one_by_prefix(connection: apsw.Connection, typed: str, field: str = "id") -> MemoryRow:
+    """The one memory whose id begins so; the same id in two spaces counts once, living before forgotten."""
+    prefix = ids.memory_id_prefix(typed, field=field)
+    rows = reading.rows_by_prefix(connection, prefix, _PREFIX_CANDIDATES)
+    found = list(dict.fromkeys(row.id for row in rows))
+    if not found:
+        raise _no_memory(prefix, field)
+    if len(found) > 1:
+        raise Refused(f"{field}: {prefix} is the beginning of several ids: {', '.join(found)}", field=field)
+    return rows[0]
+
+
+def _no_memory(prefix: str, field: str = "id") -> NotFound:
+    return NotFound(f"{field}: no memory {prefix}", hint="nokosu search WORDS", field=field)
+
+
+def _devices_named(connection: apsw.Connection, name: str | None) -> tuple[bytes, ...] | None:
+    if name is None:
+        return None
+    rows = connection.execute("SELECT id, name FROM device").fetchall()
+    folded = name.casefold()
+    found = tuple(id for id, known in rows if known.casefold() == folded or ids.grouped(id).startswith(folded))
+    if not found:
+        names = ", ".join(sorted(known for _, known in rows))
+        raise NotFound(f"device: none is called {ascii(name)} (there are: {names})", field="device")
+    return found
+
+
+def _shown(connection: apsw.Connection, found: Found, scope: Scope, now_ms: int) -> Hits:
+    """The hits with their texts; a damaged memory is counted and named, and not shown."""
+    shown: list[Hit] = []
+    notes: list[str] = []
+    withheld = dict(found.withheld)
+    for ranked in found.ranked:
+        try:
+            shown.append(view.hit(connection, ranked, now_ms))
+        except StoreDamaged as error:
+            withheld["damaged"] = withheld.get("damaged", 0) + 1
+            notes.append(f"{error.message}: {error.hint}")
+    if not found.has_words:
+        notes.append("nothing to search for: give a word")
+    return Hits(
+        hits=tuple(shown),
+        total=found.total,
+        total_is_exact=found.total_is_exact,
+        project=scope.name,
+        withheld=withheld,
+        notes=tuple(notes),
+    )

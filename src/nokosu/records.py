@@ -1,0 +1,244 @@
+"""The record: one immutable, signed entry of a log, and its wire form.
+
+A record is three byte strings, stored and carried exactly as they were made:
+
+- header: MessagePack `{"core": bytes, "place": bytes}`; each part is itself a MessagePack map with named fields;
+- signature: Ed25519 by the device over the header;
+- body: MessagePack `[16 random bytes, content]`, absent once a purge has scrubbed it.
+
+The id of a record is the SHA-256 of its core, so it stays the same when the record is appended again in another log.
+The hash that the next record of the log names is the SHA-256 of the header. Fields that this version does not know stay in
+the bytes; nothing here ever encodes a record again. `docs/wire-format.md` is precise enough for a second implementation.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from nokosu import ids, limits
+from nokosu.errors import RecordRefused
+
+FORMAT_VERSION: Final = 1
+SALT_BYTES: Final = 16
+HASH_BYTES: Final = 32
+SIGNATURE_BYTES: Final = 64
+PUBLIC_KEY_BYTES: Final = 32
+
+
+class Kind(StrEnum):
+    """What a record does to its memory. Kinds that are not listed are kept, carried on, and have no effect."""
+
+    SAVE = "save"
+    EDIT = "edit"
+    FORGET = "forget"
+    RESTORE = "restore"
+    PURGE = "purge"
+
+
+class Author(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who wrote a record: set from the launch environment, never from what an agent says of itself.
+
+    `projects` holds the 16-byte keys of the project that the memory is about; they stay when the body is scrubbed.
+    """
+
+    agent: str = ""
+    client: str = ""
+    session: str = ""
+    model: str = ""
+    host: str = ""
+    projects: tuple[bytes, ...] = ()
+
+
+class Core(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a record says, wherever it lies. Its bytes make the record's id."""
+
+    v: int
+    device: bytes
+    kind: str
+    memory: str
+    hlc: int
+    wall: int
+    body: bytes
+    after: tuple[bytes, ...] = ()
+    author: Author = Author()
+
+
+class Position(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a record lies: space, log, number, and the hash of the log's previous header.
+
+    The first record of a log has no `prev`; it reveals the `nonce` whose hash with the device id is the log's id, and the
+    device's public `key`.
+    """
+
+    space: bytes
+    log: bytes
+    seq: int
+    prev: bytes = b""
+    nonce: bytes = b""
+    key: bytes = b""
+
+
+class Header(Struct, frozen=True):
+    """The two parts of a header, as bytes."""
+
+    core: bytes
+    place: bytes
+
+
+class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The fields of a `save` or `edit`: a full snapshot of the memory. `expires` is in milliseconds since 1970."""
+
+    text: str
+    subject: str = ""
+    type: str = "note"
+    project: str = ""
+    tags: tuple[str, ...] = ()
+    refs: tuple[str, ...] = ()
+    importance: int | None = None
+    supersedes: tuple[str, ...] = ()
+    expires: int | None = None
+    source: str = "agent"
+
+
+class Record(Struct, frozen=True):
+    """A record whose header has been read. `parse` is the only way in for bytes from elsewhere."""
+
+    header: bytes
+    signature: bytes
+    body: bytes | None
+    id: bytes
+    hash: bytes
+    core: Core
+    place: Position
+
+    @property
+    def size(self) -> int:
+        """Bytes of the three strings together."""
+        return len(self.header) + len(self.signature) + len(self.body or b"")
+
+    def content(self) -> Content | None:
+        """The snapshot of a `save` or `edit`; None for other kinds, a scrubbed body, or content of a kind we cannot read."""
+        if self.body is None or self.core.kind not in (Kind.SAVE, Kind.EDIT):
+            return None
+        try:
+            return _BODY.decode(self.body)[1]
+        except (msgspec.DecodeError, RecursionError):
+            return None
+
+    def unknown_fields(self) -> dict[str, Any]:
+        """Fields of the content that this version does not know: an edit carries them on."""
+        if self.body is None:
+            return {}
+        content = msgspec.msgpack.decode(self.body)[1]
+        return {name: value for name, value in content.items() if name not in Content.__struct_fields__}
+
+    def body_is_whole(self) -> bool:
+        """Whether the body is the one that was signed. A missing body is not whole."""
+        return self.body is not None and sha256(self.body).digest() == self.core.body
+
+
+_HEADER: Final = msgspec.msgpack.Decoder(Header)
+_CORE: Final = msgspec.msgpack.Decoder(Core)
+_PLACE: Final = msgspec.msgpack.Decoder(Position)
+_BODY: Final = msgspec.msgpack.Decoder(tuple[bytes, Content])
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+
+def parse(header: bytes, signature: bytes, body: bytes | None) -> Record:
+    """Read a record and check its shape and bounds; the signature and the chain are the log's to check.
+
+    Raises:
+        RecordRefused: it is not a record of format version 1, or breaks a bound of `limits`.
+    """
+    if len(header) > limits.HEADER_BYTES_MAX:
+        raise RecordRefused(f"header: {len(header)} bytes, at most {limits.HEADER_BYTES_MAX}", field="header")
+    if len(header) + len(signature) + len(body or b"") > limits.RECORD_BYTES_MAX:
+        raise RecordRefused(f"record: more than {limits.RECORD_BYTES_MAX} bytes", field="record")
+    record = read(header, signature, body)
+    _check(record)
+    return record
+
+
+def read(header: bytes, signature: bytes, body: bytes | None) -> Record:
+    """Read a record that was checked before it was stored; bounds are not checked again.
+
+    Raises:
+        RecordRefused: the bytes are not a record.
+    """
+    try:
+        parts = _HEADER.decode(header)
+        core, place = _CORE.decode(parts.core), _PLACE.decode(parts.place)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RecordRefused(f"header: not a record ({error})", field="header") from None
+    return Record(header, signature, body, sha256(parts.core).digest(), sha256(header).digest(), core, place)
+
+
+def encode_body(content: Content | None, salt: bytes, *, unknown: dict[str, Any] | None = None) -> bytes:
+    """Make a body: 16 random bytes, so that its hash tells nothing once it is scrubbed, then the content."""
+    if not unknown:
+        return _ENCODER.encode((salt, content if content is not None else {}))
+    return _ENCODER.encode((salt, {**msgspec.to_builtins(content, builtin_types=(bytes,)), **unknown}))
+
+
+def encode_header(core: bytes, place: Position) -> bytes:
+    """Make the header that is to be signed."""
+    return _ENCODER.encode(Header(core, _ENCODER.encode(place)))
+
+
+def encode_core(core: Core) -> bytes:
+    """Make the bytes whose SHA-256 is the record's id."""
+    return _ENCODER.encode(core)
+
+
+def core_bytes(record: Record) -> bytes:
+    """The bytes of a record's core, as they were made."""
+    return _HEADER.decode(record.header).core
+
+
+def log_id(device: bytes, nonce: bytes) -> bytes:
+    """The id of a log: it can only be made by whoever knows the device, and record 1 proves it."""
+    return sha256(device + nonce).digest()[: ids.BINARY_ID_BYTES]
+
+
+def device_id(public_key: bytes) -> bytes:
+    """The id of a device: a hash of its public key."""
+    return sha256(public_key).digest()[: ids.BINARY_ID_BYTES]
+
+
+def _check(record: Record) -> None:
+    core, place = record.core, record.place
+    first = place.seq == 1
+    checks: tuple[tuple[str, bool], ...] = (
+        ("signature", len(record.signature) == SIGNATURE_BYTES),
+        ("v", core.v == FORMAT_VERSION),
+        ("device", len(core.device) == ids.BINARY_ID_BYTES),
+        ("kind", 0 < len(core.kind) <= 32),
+        ("memory", core.memory == "" or ids.is_memory_id(core.memory)),
+        ("hlc", 0 < core.hlc <= limits.HLC_MAX),
+        ("wall", 0 <= core.wall <= limits.HLC_MAX),
+        ("after", len(core.after) <= limits.AFTER_MAX and all(len(id) == HASH_BYTES for id in core.after)),
+        ("author", all(len(text) <= limits.AUTHOR_CHARS_MAX for text in _author_texts(core.author))),
+        ("projects", len(core.author.projects) <= limits.PROJECT_KEYS_MAX),
+        ("projects", all(len(key) == ids.BINARY_ID_BYTES for key in core.author.projects)),
+        ("space", len(place.space) == ids.BINARY_ID_BYTES),
+        ("log", len(place.log) == ids.BINARY_ID_BYTES),
+        ("seq", 0 < place.seq <= limits.SEQ_MAX),
+        ("prev", len(place.prev) == (0 if first else HASH_BYTES)),
+        ("nonce", len(place.nonce) == (ids.BINARY_ID_BYTES if first else 0)),
+        ("key", len(place.key) == (PUBLIC_KEY_BYTES if first else 0)),
+        ("log", not first or log_id(core.device, place.nonce) == place.log),
+        ("key", not first or device_id(place.key) == core.device),
+        ("body", record.body is None or record.body_is_whole()),
+    )
+    for field, holds in checks:
+        if not holds:
+            raise RecordRefused(f"{field}: not valid in a record of format version {FORMAT_VERSION}", field=field)
+
+
+def _author_texts(author: Author) -> tuple[str, ...]:
+    return (author.agent, author.client, author.session, author.model, author.host)

@@ -1,0 +1,293 @@
+"""The one way to the database file: how it is made, opened and written, and what its faults are called.
+
+The only module that knows apsw's errors. `Database.write` is the only way to change anything: one `BEGIN IMMEDIATE` transaction,
+waited for with jitter up to `limits.WRITE_WAIT_MS_MAX`, that either commits wholly or raises a `StoreError`.
+
+apsw carries its own current SQLite; the standard library's module must never be imported beside it (two copies of SQLite in one
+process break each other's file locks).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from nokosu import limits
+from nokosu.errors import OutcomeUnknown, StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
+from nokosu.store import lock_holder, schema
+
+_AUTOCHECKPOINT_PAGES: Final = 1000
+_KEEP_WAL: Final = ctypes.c_int(1)  # SQLite reads the flag through its address
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """One connection to one database file, for one process and one thread at a time.
+
+    Reading and writing raise only `StoreError`. After a fault of the disk the connection is thrown away and a new one is opened
+    for the next call, so that the process goes on working once the disk does.
+    """
+
+    def __init__(self, path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> None:
+        """Open the file at *path*, which must exist, and bring its schema up to date. O(1) in its size.
+
+        *vfs* names an apsw VFS, for fault tests. *wait_ms* bounds how long a write waits for other writers.
+        """
+        self.path = path
+        self._vfs = vfs
+        self._wait_ms = wait_ms
+        self._pid = os.getpid()
+        self._open: apsw.Connection | None = None
+        self._migrate()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this process may only read the file."""
+        return self._connection().readonly("main")
+
+    def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Row]:
+        """All rows that a query answers with."""
+        try:
+            return self._connection().execute(sql, values).fetchall()
+        except apsw.Error as error:
+            raise self._fault(error, "") from error
+
+    def row(self, sql: str, values: tuple[Any, ...] = ()) -> Row | None:
+        """The first row that a query answers with, or None."""
+        found = self.rows(sql, values)
+        return found[0] if found else None
+
+    @contextmanager
+    def reading(self) -> Iterator[apsw.Connection]:
+        """One unchanging view of the database over several queries."""
+        connection = self._connection()
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except apsw.Error as error:
+            raise self._fault(error, "") from error
+
+    @contextmanager
+    def write(self) -> Iterator[apsw.Connection]:
+        """A transaction that holds the write lock; it commits at the end, and rolls back when anything is raised inside.
+
+        Raises:
+            StoreLocked: another process held the lock longer than the wait; nothing was written.
+            StoreReadOnly, StoreFull, StoreDamaged, StoreUpgraded: nothing was written.
+            OutcomeUnknown: the disk failed during the commit.
+        """
+        connection = self._connection()
+        if connection.readonly("main"):
+            raise self._read_only()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            schema.check_writable(connection)
+            yield connection
+        except BaseException as error:
+            self._roll_back(connection)
+            if isinstance(error, apsw.Error):
+                raise self._fault(error, "not saved: ") from error
+            raise
+        try:
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            self._roll_back(connection)
+            self._discard()
+            message = f"unknown: the disk failed while saving ({error}): save it again, it will not be doubled"
+            raise OutcomeUnknown(message, hint="nokosu doctor") from error
+
+    def truncate_wal(self) -> bool:
+        """Write all of the WAL into the database file and empty it; False while another process still reads from it."""
+        try:
+            self._connection().wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError:
+            return False
+        except apsw.Error as error:
+            raise self._fault(error, "") from error
+        return True
+
+    def copy_to(self, target: Path) -> None:
+        """Write a complete copy of the database, keys included, to *target*, which is made with mode 0600 and must not exist."""
+        _make_private(target)
+        try:
+            copy = apsw.Connection(str(target))
+            try:
+                with copy.backup("main", self._connection(), "main") as backup:
+                    while not backup.done:
+                        backup.step(1024)
+            finally:
+                copy.close()
+        except BaseException as error:
+            target.unlink(missing_ok=True)
+            if isinstance(error, apsw.Error):
+                raise self._fault(error, "no backup was made: ") from error
+            raise
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        self._discard()
+
+    def _connection(self) -> apsw.Connection:
+        if os.getpid() != self._pid:
+            raise StoreError("the store was opened before a fork: open it anew in this process")
+        if self._open is None:
+            self._open = self._connect()
+        return self._open
+
+    def _connect(self) -> apsw.Connection:
+        try:
+            connection = connect(self.path, vfs=self._vfs, wait_ms=self._wait_ms)
+            schema.check_readable(connection)
+            return connection
+        except apsw.Error as error:
+            raise self._fault(error, "") from error
+
+    def _migrate(self) -> None:
+        connection = self._connection()
+        if schema.needs_migration(connection) and not connection.readonly("main"):
+            with self.write():
+                schema.migrate(connection)
+
+    def _roll_back(self, connection: apsw.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except apsw.Error:
+            self._discard()  # a connection that cannot roll back is not used again; closing it rolls back
+
+    def _discard(self) -> None:
+        if self._open is not None:
+            self._open.close(True)
+            self._open = None
+
+    def _fault(self, error: apsw.Error, prefix: str) -> StoreError:
+        """The error of our tree for one of SQLite's; a connection that met a fault of the disk is thrown away."""
+        if isinstance(error, apsw.BusyError | apsw.LockedError):
+            return self._locked(prefix)
+        if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError | apsw.AuthError):
+            return self._read_only()
+        if not isinstance(error, apsw.SQLError | apsw.ConstraintError):
+            self._discard()
+        if isinstance(error, apsw.FullError):
+            return StoreFull(f"{prefix}no space left on the disk of {self.path.parent}", hint="nokosu doctor")
+        if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+            return StoreDamaged(f"{prefix}the store is damaged ({error})", hint="nokosu doctor")
+        if isinstance(error, apsw.CantOpenError):
+            return StoreError(f"{prefix}cannot open {self.path}", hint="nokosu doctor")
+        return StoreError(f"{prefix}the disk failed ({error})", hint="nokosu doctor")
+
+    def _locked(self, prefix: str) -> StoreLocked:
+        pid = lock_holder.writer_pid(self.path)
+        holder = f"process {pid}" if pid else "another process"
+        hint = f"ps -p {pid}" if pid else "nokosu doctor"
+        return StoreLocked(f"{prefix}{holder} holds the store (waited {self._wait_ms / 1000:g} s)", hint=hint)
+
+    def _read_only(self) -> StoreReadOnly:
+        return StoreReadOnly(
+            f"not saved: {self.path.parent} may not be written by this process (an agent's sandbox?); searching works",
+            hint="nokosu doctor",
+        )
+
+
+def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> apsw.Connection:
+    """Open an existing file for reading and, where the file system lets us, writing. No other code opens one."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    connection.set_busy_handler(_jitter(wait_ms))
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    for pragma in (
+        "synchronous=FULL",  # a commit is on the disk before the save returns; NORMAL was measured to lose acknowledged saves
+        "foreign_keys=ON",
+        "trusted_schema=OFF",  # a file from elsewhere cannot make us run its functions
+        "cell_size_check=ON",  # damage is found where it is, not where it leads
+        "secure_delete=ON",  # a purged text must not stay in free pages: on before the text is ever moved
+        f"wal_autocheckpoint={_AUTOCHECKPOINT_PAGES}",
+        *(("fullfsync=ON", "checkpoint_fullfsync=ON") if sys.platform == "darwin" else ()),
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    # Without the WAL files left in place at close, a read-only home could not be searched.
+    connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(_KEEP_WAL))
+    return connection
+
+
+def create(path: Path, fill: Callable[[apsw.Connection], None]) -> None:
+    """Make a new database at *path*, wholly or not at all: schema, then what *fill* writes.
+
+    It is made beside *path* and linked into place, so another process sees either nothing or a finished file; when another was
+    first, that one stays.
+
+    Raises:
+        StoreReadOnly, StoreFull, StoreError: it could not be made.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{random.randbytes(4).hex()}.new")
+    try:
+        _make_private(temporary)
+        connection = connect(temporary)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            schema.migrate(connection)
+            fill(connection)
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode=WAL")
+        finally:
+            connection.close()
+        _publish(temporary, path)
+    except apsw.FullError as error:
+        raise StoreFull(f"not saved: no space left on the disk of {path.parent}", hint="nokosu doctor") from error
+    except (OSError, apsw.Error) as error:
+        raise StoreReadOnly(f"not saved: cannot make {path} ({error})", hint="nokosu doctor") from error
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{temporary}{suffix}").unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return  # another process made one at the same moment; both are equally new
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file that only its owner can read; SQLite gives its own files the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+    except FileExistsError:
+        raise StoreError(f"{path} exists already", hint="choose another file name") from None
+    except OSError as error:
+        raise StoreReadOnly(f"cannot make {path} ({error.strerror})", hint="nokosu doctor") from error
+
+
+def _jitter(wait_ms: int) -> Callable[[int], bool]:
+    """Wait for another writer in short random steps: many writers then take turns, where fixed steps starve some."""
+    deadline = 0.0
+
+    def handler(attempt: int) -> bool:
+        nonlocal deadline
+        now = time.monotonic()
+        if attempt == 0:
+            deadline = now + wait_ms / 1000
+        if now >= deadline:
+            return False
+        time.sleep(min(random.uniform(0.0005, 0.004 * min(attempt + 1, 8)), deadline - now))
+        return True
+
+    return handler

@@ -1,0 +1,168 @@
+"""Reading memories: rows of the index, the records behind them, and which memory hides which.
+
+Nothing damaged is served: a record whose bytes are not what was signed raises `StoreDamaged`, and the caller says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+import apsw
+from msgspec import Struct
+
+from nokosu import fold, records
+from nokosu.errors import RecordRefused, StoreDamaged
+from nokosu.fold import State, Status
+from nokosu.records import Content, Record
+from nokosu.store.index import counted_records
+
+
+class MemoryRow(Struct, frozen=True):
+    """A memory as the index has it. Times are in milliseconds since 1970; `project` is the number that stands for its project."""
+
+    n: int
+    id: str
+    space: int
+    space_name: str
+    status: int
+    record: int | None
+    project: int | None
+    project_name: str
+    type: str
+    agent: str
+    device: int | None
+    device_name: str
+    importance: int | None
+    conflict: int
+    created: int | None
+    updated: int | None
+    hlc: int | None
+    expires: int | None
+    forgotten: int | None
+    has_newer: int
+
+    @property
+    def order(self) -> fold.Order:
+        """Which of two memories is the later one."""
+        return (self.hlc or 0, self.id.encode())
+
+
+COLUMNS = (
+    "memory.n, memory.id, memory.space, space.name, memory.status, memory.record, root.n, coalesce(root.name, ''), memory.type, "
+    "memory.agent, memory.device, coalesce(device.name, ''), memory.importance, memory.conflict, memory.created, memory.updated, "
+    "memory.hlc, memory.expires, memory.forgotten, "
+    "EXISTS (SELECT 1 FROM edge WHERE edge.space = memory.space AND edge.older = memory.id)"
+)
+TABLES = (
+    "memory JOIN space ON space.n = memory.space LEFT JOIN project ON project.n = memory.project "
+    "LEFT JOIN project AS root ON root.n = project.root LEFT JOIN device ON device.n = memory.device"
+)
+
+
+def rows_by_number(connection: apsw.Connection, numbers: Sequence[int]) -> dict[int, MemoryRow]:
+    """The rows of some memories, by number."""
+    marks = ", ".join("?" * len(numbers))
+    found = connection.execute(f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.n IN ({marks})", tuple(numbers))
+    return {row[0]: MemoryRow(*row) for row in found.fetchall()}
+
+
+def rows_by_prefix(connection: apsw.Connection, prefix: str, limit: int) -> list[MemoryRow]:
+    """The memories whose id begins with *prefix*, living ones first, at most *limit*."""
+    found = connection.execute(
+        f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.id >= ? AND memory.id < ? ORDER BY memory.status, memory.id, space.n LIMIT ?",
+        (prefix, prefix + "~", limit),
+    )
+    return [MemoryRow(*row) for row in found.fetchall()]
+
+
+def row_by_id(connection: apsw.Connection, space: int, id: str) -> MemoryRow | None:
+    """The memory of that whole id in a space."""
+    found = connection.execute(f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.id = ? AND memory.space = ?", (id, space)).fetchone()
+    return MemoryRow(*found) if found else None
+
+
+def shown_record(connection: apsw.Connection, row: MemoryRow) -> tuple[Record, Content]:
+    """The record that a memory shows, and its content, after checking that both are what was written.
+
+    Raises:
+        StoreDamaged: they are not, or they are not there.
+    """
+    found = connection.execute("SELECT header, signature, body, hash FROM record WHERE n = ?", (row.record,)).fetchone()
+    record = _whole(found[:3], found[3], row.id) if found else None
+    content = record.content() if record is not None else None
+    if record is None or content is None:
+        raise _damaged(row.id)
+    return record, content
+
+
+def state_of(connection: apsw.Connection, row: MemoryRow) -> State:
+    """A memory folded from its records, after checking them.
+
+    Raises:
+        StoreDamaged: a record is not what was written.
+    """
+    try:
+        found = counted_records(connection, row.space, row.id)
+    except RecordRefused as error:
+        raise _damaged(row.id) from error
+    state = fold.fold(found)
+    if any(record.body is not None and not record.body_is_whole() for record in found):
+        raise _damaged(row.id)
+    return state
+
+
+def hidden_by(connection: apsw.Connection, row: MemoryRow, now_ms: int) -> MemoryRow | None:
+    """The living memory that supersedes this one and hides it, or None."""
+    if not row.has_newer:
+        return None
+    seen: dict[str, MemoryRow | None] = {row.id: row}
+
+    def alive(id: str) -> MemoryRow | None:
+        if id not in seen:
+            seen[id] = row_by_id(connection, row.space, id)
+        other = seen[id]
+        return other if other is not None and is_alive(other, now_ms) else None
+
+    def newer_of(id: str) -> Iterable[str]:
+        found = connection.execute("SELECT newer FROM edge WHERE space = ? AND older = ?", (row.space, id)).fetchall()
+        return [newer for (newer,) in found if alive(newer) is not None]
+
+    def older_of(id: str) -> Iterable[str]:
+        if id != row.id and alive(id) is None:
+            return []
+        found = connection.execute("SELECT older FROM edge WHERE space = ? AND newer = ?", (row.space, id)).fetchall()
+        return [older for (older,) in found]
+
+    def order_of(id: str) -> fold.Order:
+        other = alive(id)
+        return other.order if other is not None else (0, id.encode())
+
+    hiding = fold.hidden_by(row.id, newer_of, older_of, order_of)
+    return alive(hiding) if hiding is not None else None
+
+
+def is_alive(row: MemoryRow, now_ms: int) -> bool:
+    """Whether a memory is neither forgotten nor purged nor expired."""
+    return row.status == Status.LIVE and not is_expired(row, now_ms)
+
+
+def is_expired(row: MemoryRow, now_ms: int) -> bool:
+    """Whether a memory's time is over."""
+    return row.expires is not None and row.expires <= now_ms
+
+
+def _whole(strings: tuple[bytes, bytes, bytes | None], hash: bytes, id: str) -> Record:
+    if sha256(strings[0]).digest() != hash:
+        raise _damaged(id)
+    try:
+        record = records.read(*strings)
+    except RecordRefused as error:
+        raise _damaged(id) from error
+    if not record.body_is_whole():
+        raise _damaged(id)
+    return record
+
+
+def _damaged(id: str) -> StoreDamaged:
+    return StoreDamaged(f"memory {id} is damaged on disk and is not shown", hint="nokosu verify")

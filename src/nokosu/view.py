@@ -1,0 +1,139 @@
+"""From rows and records to what a person or an agent sees: `Memory` and `Hit`."""
+
+from __future__ import annotations
+
+import apsw
+
+from nokosu import times
+from nokosu.errors import StoreDamaged
+from nokosu.fold import State, Status, Version
+from nokosu.memory import Event, Hit, Memory, Snapshot
+from nokosu.records import Content, Record
+from nokosu.search.engine import Ranked
+from nokosu.security.display import suspicious
+from nokosu.store import reading
+from nokosu.store.reading import MemoryRow
+
+SUBJECT_CHARS_SHOWN = 120
+STATUS_NAMES = {Status.LIVE: "live", Status.FORGOTTEN: "forgotten", Status.PURGED: "purged", Status.UNKNOWN: "unknown"}
+
+
+def subject_of(content: Content) -> str:
+    """The subject, or the first line of the text that says something."""
+    if content.subject:
+        return content.subject
+    first = next((line.strip() for line in content.text.splitlines() if line.strip()), "")
+    return first if len(first) <= SUBJECT_CHARS_SHOWN else first[: SUBJECT_CHARS_SHOWN - 1] + "…"
+
+
+def hit(connection: apsw.Connection, ranked: Ranked, now_ms: int) -> Hit:
+    """A hit with its text.
+
+    Raises:
+        StoreDamaged: the record is not what was written.
+    """
+    row = ranked.row
+    record, content = reading.shown_record(connection, row)
+    return Hit(
+        id=row.id,
+        subject=subject_of(content),
+        text=content.text,
+        type=content.type,
+        project=row.project_name,
+        tags=content.tags,
+        created=times.format_ms(row.created or 0),
+        agent=record.core.author.agent,
+        device=row.device_name,
+        score=float(f"{ranked.score:.4g}"),
+        updated=times.format_ms(row.updated or 0) if row.updated != row.created else None,
+        session=record.core.author.session,
+        importance=content.importance,
+        expires=None if content.expires is None else times.format_ms(content.expires),
+        superseded_by=ranked.superseded_by,
+        supersedes=content.supersedes,
+        space=row.space_name,
+        status=STATUS_NAMES[Status(row.status)],
+        elsewhere=ranked.elsewhere,
+        expired=reading.is_expired(row, now_ms),
+        in_conflict=bool(row.conflict),
+        suspicious=suspicious(content.text),
+    )
+
+
+def memory(connection: apsw.Connection, row: MemoryRow, now_ms: int, *, history: bool, with_forgotten: bool) -> Memory:
+    """A memory with all its fields; the text of a forgotten one only *with_forgotten*.
+
+    Raises:
+        StoreDamaged: one of its records is not what was written.
+    """
+    state = reading.state_of(connection, row)
+    shown = state.shown
+    if shown is None and row.record is not None:
+        raise StoreDamaged(f"memory {row.id} is damaged on disk and is not shown", hint="nokosu verify")
+    with_text = state.status == Status.LIVE or (state.status == Status.FORGOTTEN and with_forgotten)
+    content = shown.content if shown is not None and with_text else Content(text="")
+    record = shown.record if shown is not None else state.created
+    newer = reading.hidden_by(connection, row, now_ms)
+    author = record.core.author if record is not None else None
+    return Memory(
+        id=row.id,
+        subject=subject_of(content),
+        text=content.text,
+        type=content.type if with_text else "",
+        project=row.project_name,
+        tags=content.tags,
+        refs=content.refs,
+        importance=content.importance,
+        supersedes=content.supersedes,
+        superseded_by=newer.id if newer is not None else None,
+        expires=None if content.expires is None else times.format_ms(content.expires),
+        expired=reading.is_expired(row, now_ms),
+        source=content.source,
+        created=times.format_ms(row.created or 0),
+        updated=times.format_ms(row.updated or row.created or 0),
+        agent=author.agent if author else "",
+        client=author.client if author else "",
+        session=author.session if author else "",
+        model=author.model if author else "",
+        host=author.host if author else "",
+        device=row.device_name or (_device_name(connection, record.core.device) if record else ""),
+        space=row.space_name,
+        status=STATUS_NAMES[state.status],
+        in_conflict=state.in_conflict,
+        versions=tuple(_snapshot(connection, version) for version in state.versions) if state.in_conflict and with_text else (),
+        history=_history(connection, row, state, with_text=with_text) if history else (),
+    )
+
+
+def _snapshot(connection: apsw.Connection, version: Version) -> Snapshot:
+    core = version.record.core
+    return Snapshot(
+        subject=subject_of(version.content),
+        text=version.content.text,
+        time=times.format_ms(core.wall),
+        agent=core.author.agent,
+        device=_device_name(connection, core.device),
+    )
+
+
+def _history(connection: apsw.Connection, row: MemoryRow, state: State, *, with_text: bool) -> tuple[Event, ...]:
+    found = {record.id: record for record in reading.counted_records(connection, row.space, row.id)}
+    ordered = sorted(found.values(), key=lambda record: (record.core.hlc, record.id))
+    return tuple(_event(connection, record, with_text=with_text) for record in ordered)
+
+
+def _event(connection: apsw.Connection, record: Record, *, with_text: bool) -> Event:
+    content = record.content() if with_text else None
+    return Event(
+        kind=record.core.kind,
+        time=times.format_ms(record.core.wall),
+        agent=record.core.author.agent,
+        device=_device_name(connection, record.core.device),
+        session=record.core.author.session,
+        text=content.text if content is not None else None,
+    )
+
+
+def _device_name(connection: apsw.Connection, id: bytes) -> str:
+    row = connection.execute("SELECT name FROM device WHERE id = ?", (id,)).fetchone()
+    return str(row[0]) if row else ""

@@ -1,0 +1,64 @@
+"""What holds in every test: one SQLite, a home that is not the developer's, and no skip in CI."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+# A second SQLite in the process breaks the locks of apsw's. From here on, importing it fails where it is written.
+for name in ("sqlite3", "_sqlite3"):
+    if sys.modules.get(name) is not None:
+        raise RuntimeError(f"{name} was imported before the tests began")
+    sys.modules[name] = None  # type: ignore[assignment]
+
+# A slow machine breaks no law. CI tries the same examples in each run; elsewhere each run tries new ones.
+settings.register_profile("nokosu", deadline=None, print_blob=True)
+settings.register_profile("nokosu-ci", deadline=None, print_blob=True, derandomize=True)
+settings.load_profile("nokosu-ci" if os.environ.get("CI") else "nokosu")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the developer's memories, configuration and git settings out of each test, and each test out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("NOKOSU_", "XDG_", "CLAUDE", "CODEX", "GEMINI", "GIT_")) and name != "NOKOSU_CI":
+                patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        for role in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{role}_NAME", "Test")
+            patch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
+        yield
+
+
+# With NOKOSU_CI=1 a skip is a failure that shows its reason: CI installs what the tests need. -------------------------
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if not hasattr(report, "wasxfail"):
+        _fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.outcome == "skipped" and os.environ.get("NOKOSU_CI") == "1":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\nNOKOSU_CI=1: a skip is a failure"
