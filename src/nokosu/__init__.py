@@ -53,7 +53,7 @@ _HOMES = {
     **dict.fromkeys(("Author", "Record"), "records"),
 }
 
-__all__ = [  # noqa: F822 - they are loaded by __getattr__
+__all__ = [
     "Author", "Change", "Config", "ConfigError", "Draft", "Filters", "Hit", "Hits", "Memory", "Nokosu", "NokosuError", "NotFound",
     "OutcomeUnknown", "Query", "Record", "RecordRefused", "Refused", "Saved", "StoreDamaged", "StoreError", "StoreFull",
     "StoreLocked", "StoreReadOnly", "StoreUpgraded", "UsageError", "__version__",

@@ -4,7 +4,8 @@ A time is one 63-bit integer: 48 bits of milliseconds since 1970 above 16 bits o
 compares times. The functions are pure; the store keeps the high-water mark and moves it in the transaction that
 writes the record, so neither a clock set back nor a restart repeats a time.
 
-Source: Kulkarni, Demirbas, Madappa, Avva, Leone: "Logical Physical Clocks" (OPODIS 2014); the bound on drift follows uhlc.
+Source: Kulkarni, Demirbas, Madappa, Avva, Leone: "Logical Physical Clocks" (OPODIS 2014); the bound on drift follows
+uhlc.
 """
 
 from __future__ import annotations

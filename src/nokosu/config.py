@@ -1,7 +1,8 @@
 """The configuration: the one reader of the environment and of the config file.
 
-Entry points call `load` once and hand the result down; nothing below reads the environment. The file is `config.toml` in the
-home; every field of `Config` that it may set is documented there and in `docs/configuration.md`, which is made from this module.
+Entry points call `load` once and hand the result down; nothing below reads the environment. The file is `config.toml`
+in the home; every field of `Config` that it may set is documented there and in `docs/configuration.md`, which is made
+from this module.
 """
 
 from __future__ import annotations
@@ -83,11 +84,14 @@ class Config(Struct, frozen=True, kw_only=True):
         return not self.projects.get(name.casefold(), ProjectConfig()).search_elsewhere
 
 
-def load(environ: Mapping[str, str], *, cwd: Path | None, home: Path | None = None, agent_first: bool = False) -> Config:
+def load(
+    environ: Mapping[str, str], *, cwd: Path | None, home: Path | None = None, agent_first: bool = False
+) -> Config:
     """Read the environment and the file.
 
-    *cwd* is the current folder, None when it is gone. *agent_first* looks for the project where the agent says its workspace is
-    before the current folder: right for a server that the agent starts, wrong for a command typed in a folder.
+    *cwd* is the current folder, None when it is gone. *agent_first* looks for the project where the agent says its
+    workspace is before the current folder: right for a server that the agent starts, wrong for a command typed in a
+    folder.
 
     Raises:
         ConfigError: the file cannot be read, or names a setting that does not exist or is not of its kind.
@@ -121,7 +125,7 @@ def _home(environ: Mapping[str, str]) -> Path:
         return Path(platformdirs.user_data_dir("nokosu", appauthor=False))
     path = Path(named).expanduser()
     if not path.is_absolute() or not named.isprintable():
-        raise ConfigError(f"NOKOSU_HOME: {ascii(named)} is not an absolute path", field="NOKOSU_HOME")
+        raise ConfigError(f"NOKOSU_HOME: {named!a} is not an absolute path", field="NOKOSU_HOME")
     return path
 
 

@@ -29,8 +29,8 @@ _INVISIBLE: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn"})
 class Draft(Struct, frozen=True, kw_only=True):
     """A memory that is to be saved.
 
-    `project` is a name or an absolute path; None means the project that the caller works in. `supersedes` holds ids or unique
-    prefixes. `expires` is an RFC 3339 date or time.
+    `project` is a name or an absolute path; None means the project that the caller works in. `supersedes` holds ids or
+    unique prefixes. `expires` is an RFC 3339 date or time.
 
     Raises:
         UsageError: a field is empty, too long, or not of its kind.
@@ -52,7 +52,9 @@ class Draft(Struct, frozen=True, kw_only=True):
         _check_fields(self.subject, self.type, self.project, self.importance, self.expires)
         one_of("source", self.source, SOURCES)
         _replace(self, subject=" ".join(self.subject.split()))
-        _replace(self, tags=check_tags(self.tags), refs=check_refs(self.refs), supersedes=check_supersedes(self.supersedes))
+        _replace(
+            self, tags=check_tags(self.tags), refs=check_refs(self.refs), supersedes=check_supersedes(self.supersedes)
+        )
 
 
 class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,7 +81,9 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise UsageError("edit: nothing to change: give at least one field", field="edit")
         if self.text is not None:
             check_text(self.text, source="agent")
-        _check_fields(self.subject or "", self.type or "note", self.project or None, self.importance or None, self.expires or None)
+        _check_fields(
+            self.subject or "", self.type or "note", self.project or None, self.importance or None, self.expires or None
+        )
         if self.subject is not None:
             _replace(self, subject=" ".join(self.subject.split()))
         if self.tags is not None:
@@ -93,8 +97,9 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Filters(Struct, frozen=True, kw_only=True):
     """Which memories a search or listing is about.
 
-    `project` restricts to one; with None a search ranks the caller's project first, and `all_projects` ignores projects.
-    `tags` must all be there. `since` and `until` bound the time a memory was last written, both ends included.
+    `project` restricts to one; with None a search ranks the caller's project first, and `all_projects` ignores
+    projects. `tags` must all be there. `since` and `until` bound the time a memory was last written, both ends
+    included.
 
     Raises:
         UsageError: a field is too long or not of its kind.
@@ -140,7 +145,8 @@ class Filters(Struct, frozen=True, kw_only=True):
 
 
 class Query(Filters, frozen=True, kw_only=True):
-    """A search: words as a person types them, and filters. An empty text asks for the latest that the filters let through.
+    """A search: words as a person types them, and filters. An empty text asks for the latest that the filters let
+    through.
 
     Raises:
         UsageError: the text is longer than 1 KiB, or a filter is not valid.
@@ -156,7 +162,9 @@ class Query(Filters, frozen=True, kw_only=True):
 
 
 def check_text(text: str, *, source: str) -> None:
-    """Check the text of a memory: not empty to the eye, valid Unicode, within its bound, no NUL, no leaked tool call."""
+    """Check the text of a memory: not empty to the eye, valid Unicode, within its bound, no NUL, no leaked tool
+    call.
+    """
     size = len(encoded("text", text))
     if size > limits.TEXT_BYTES_MAX:
         raise UsageError(f"text: {size} bytes, at most {limits.TEXT_BYTES_MAX}", field="text")
@@ -165,7 +173,9 @@ def check_text(text: str, *, source: str) -> None:
     if not text.strip() or all(unicodedata.category(character) in _INVISIBLE for character in text):
         raise UsageError("text: empty text", field="text")
     if source == "agent" and _TOOL_MARKUP.search(text):
-        raise UsageError("text: holds the markup of a tool call; pass each field as an argument of its own", field="text")
+        raise UsageError(
+            "text: holds the markup of a tool call; pass each field as an argument of its own", field="text"
+        )
 
 
 def check_tags(tags: Iterable[str]) -> tuple[str, ...]:

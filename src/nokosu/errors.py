@@ -26,7 +26,8 @@ from typing import ClassVar
 class NokosuError(Exception):
     """Base of all errors of nokosu.
 
-    `message` is one line for a person; `hint` is what to do next, or empty; `field` names the argument at fault, or is empty.
+    `message` is one line for a person; `hint` is what to do next, or empty; `field` names the argument at fault, or is
+    empty.
     """
 
     exit_code: ClassVar[int] = 4

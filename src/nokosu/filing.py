@@ -1,18 +1,19 @@
 """Which project a memory is filed under, and which one a search is about.
 
-A caller names a project, gives a folder, or just works somewhere. What a folder is was asked of git once and is cached by path; the
-cache is written by saves only, because a read writes nothing.
+A caller names a project, gives a folder, or just works somewhere. What a folder is was asked of git once and is cached
+by path; the cache is written by saves only, because a read writes nothing.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import apsw
 from msgspec import Struct
 
 from nokosu import ids, limits
@@ -22,6 +23,7 @@ from nokosu.identity import projects as identity
 from nokosu.identity.projects import Place
 from nokosu.store import projects as store
 from nokosu.store.roster import Device
+from nokosu.store.sqlite import Connection
 
 _KEYED_NAME: Final = re.compile(r"(?P<name>.+)@(?P<key>[0-9a-f]{4,32})")
 _NAMES_SHOWN: Final = 12
@@ -43,7 +45,9 @@ class Cached(Struct, frozen=True):
 
 
 class Filed(Struct, frozen=True):
-    """Where a memory goes: the keys and display name of its project, the place to cache, and what to tell the caller."""
+    """Where a memory goes: the keys and display name of its project, the place to cache, and what to tell the
+    caller.
+    """
 
     keys: tuple[bytes, ...] = ()
     name: str = ""
@@ -63,10 +67,10 @@ class Filing:
 
     def __init__(self, config: Config, locate: Callable[..., Place | None] = identity.locate) -> None:
         self._config = config
-        self._locate = locate
+        self._locate = partial(locate, home=config.user_home, git=shutil.which("git") or "git")
         self._seen: dict[str, Cached] = {}
 
-    def for_saving(self, connection: apsw.Connection, device: Device, named: str | None) -> Filed:
+    def for_saving(self, connection: Connection, device: Device, named: str | None) -> Filed:
         """The project for a memory that names *named*, or else for where the caller works.
 
         Raises:
@@ -86,7 +90,7 @@ class Filing:
             return here
         return Filed((identity.key("name", asked),), asked)
 
-    def for_searching(self, connection: apsw.Connection, device: Device, named: str | None) -> Scope:
+    def for_searching(self, connection: Connection, device: Device, named: str | None) -> Scope:
         """The project that a search names, or else the one the caller works in; neither if it has no memories.
 
         Raises:
@@ -107,22 +111,24 @@ class Filing:
             return _scope(connection, here)
         names = store.all_names(connection)
         shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
-        raise NotFound(f"project: none is called {ascii(asked)} (there are: {shown or 'none yet'})", field="project")
+        raise NotFound(f"project: none is called {asked!a} (there are: {shown or 'none yet'})", field="project")
 
-    def complete(self, connection: apsw.Connection, device: Device) -> Cached | None:
-        """Look longer for the root commit of the caller's project, if it is still to be found; what to cache, or None."""
+    def complete(self, connection: Connection, device: Device) -> Cached | None:
+        """Look longer for the root commit of the caller's project, if it is still to be found; what to cache, or
+        None.
+        """
         for folder in self._config.workspaces:
             cached = self._cached(connection, str(folder))
             if cached is not None and cached.completeness == 0:
-                place = self._locate(folder, home=self._config.user_home, device=device.id, wait_ms=limits.GIT_WAIT_MS_MAX)
+                place = self._locate(folder, device=device.id, wait_ms=limits.GIT_WAIT_MS_MAX)
                 if place is None:
                     return None
-                found = _joined(cached, place)
+                found = _joined(cached, place, self._stamp(folder))
                 self._seen[cached.path] = found if found.completeness else _given_up(found)
                 return self._seen[cached.path]
         return None
 
-    def _here(self, connection: apsw.Connection, device: Device) -> Filed:
+    def _here(self, connection: Connection, device: Device) -> Filed:
         for folder in self._config.workspaces:
             try:
                 filed = self._folder(connection, device, folder)
@@ -133,69 +139,79 @@ class Filing:
         where = self._config.workspaces[0] if self._config.workspaces else "the current folder"
         return Filed(notes=(_unfiled(str(where)),))
 
-    def _folder(self, connection: apsw.Connection, device: Device, folder: Path) -> Filed | None:
+    def _folder(self, connection: Connection, device: Device, folder: Path) -> Filed | None:
         path = str(folder)
         cached = self._seen.get(path) or self._cached(connection, path)
-        if cached is None or cached.stamp != _stamp(folder):
-            place = self._locate(folder, home=self._config.user_home, device=device.id)
+        if cached is None or cached.stamp != self._stamp(folder):
+            place = self._locate(folder, device=device.id)
             if place is None:
                 return None
-            fresh = Cached(path, _stamp(folder), place, int(place.complete))
-            cached = fresh if cached is None else _joined(cached, place)
+            fresh = Cached(path, self._stamp(folder), place, int(place.complete))
+            cached = fresh if cached is None else _joined(cached, place, self._stamp(folder))
         self._seen[path] = cached
         return Filed((*cached.place.keys, *_name_key(connection, cached.place.name)), cached.place.name, cached)
 
-    def _cached(self, connection: apsw.Connection, path: str) -> Cached | None:
-        row = connection.execute("SELECT stamp, root, name, keys, complete FROM place WHERE path = ?", (path,)).fetchone()
+    def _cached(self, connection: Connection, path: str) -> Cached | None:
+        row = connection.row("SELECT stamp, root, name, keys, complete FROM place WHERE path = ?", (os.fsencode(path),))
         if row is None:
             return None
         stamp, root, name, keys, completeness = row
         size = ids.BINARY_ID_BYTES
         split = tuple(keys[start : start + size] for start in range(0, len(keys), size))
-        return Cached(path, stamp, Place(root=root, name=name, keys=split, complete=completeness == 1), completeness)
+        return Cached(
+            path, stamp, Place(root=os.fsdecode(root), name=name, keys=split, complete=completeness == 1), completeness
+        )
+
+    def _stamp(self, folder: Path) -> str:
+        """Changes when the folder's work tree or its remotes do; made of stat calls only."""
+        top = identity.top_of(folder, home=self._config.user_home)
+        if top is None:
+            return ""
+        try:
+            return f"{top}:{(top / '.git' / 'config').stat().st_mtime_ns}".encode(errors="surrogateescape").hex()
+        except OSError:
+            return str(top).encode(errors="surrogateescape").hex()  # a linked work tree: its .git is a file
 
 
-def remember(connection: apsw.Connection, cached: Cached) -> None:
+def remember(connection: Connection, cached: Cached) -> None:
     """Keep what a folder is, inside the transaction of a save; nothing is written when it is known already."""
     place = cached.place
-    row = (cached.path, cached.stamp, place.root, place.name, b"".join(place.keys), cached.completeness)
-    known = connection.execute("SELECT path, stamp, root, name, keys, complete FROM place WHERE path = ?", row[:1]).fetchone()
+    row = (
+        os.fsencode(cached.path),
+        cached.stamp,
+        os.fsencode(place.root),
+        place.name,
+        b"".join(place.keys),
+        cached.completeness,
+    )
+    known = connection.row("SELECT path, stamp, root, name, keys, complete FROM place WHERE path = ?", row[:1])
     if known != row:
-        connection.execute("INSERT OR REPLACE INTO place (path, stamp, root, name, keys, complete) VALUES (?, ?, ?, ?, ?, ?)", row)
+        connection.run(
+            "INSERT OR REPLACE INTO place (path, stamp, root, name, keys, complete) VALUES (?, ?, ?, ?, ?, ?)", row
+        )
 
 
-def _joined(cached: Cached, place: Place) -> Cached:
+def _joined(cached: Cached, place: Place, stamp: str) -> Cached:
     """The place as it is now, with the keys it had before: a record that names both makes them one project."""
     same_root = cached.place.root == place.root
     keys = tuple(sorted({*place.keys, *(cached.place.keys if same_root else ())}))[: limits.PROJECT_KEYS_MAX]
     complete = place.complete or (same_root and cached.completeness == 1)
     joined = Place(root=place.root, name=place.name, keys=keys, complete=complete)
-    return Cached(cached.path, _stamp(Path(cached.path)), joined, int(complete))
+    return Cached(cached.path, stamp, joined, int(complete))
 
 
 def _given_up(cached: Cached) -> Cached:
     return Cached(cached.path, cached.stamp, cached.place, GIVEN_UP)
 
 
-def _stamp(folder: Path) -> str:
-    """Changes when the folder's work tree or its remotes do; made of stat calls only."""
-    top = identity.top_of(folder)
-    if top is None:
-        return ""
-    try:
-        return f"{top}:{os.stat(top / '.git' / 'config').st_mtime_ns}"
-    except OSError:
-        return str(top)  # a linked work tree: its .git is a file
-
-
-def _name_key(connection: apsw.Connection, name: str) -> tuple[bytes, ...]:
+def _name_key(connection: Connection, name: str) -> tuple[bytes, ...]:
     """The key of a project that was so far known by this name only: the folder of that name is it."""
     key = identity.key("name", name)
     found = store.find(connection, (key,))
     return (key,) if found is not None and store.keys_of(connection, found) == (key,) else ()
 
 
-def _by_name(connection: apsw.Connection, asked: str) -> store.Project | None:
+def _by_name(connection: Connection, asked: str) -> store.Project | None:
     keyed = _KEYED_NAME.fullmatch(asked)
     found = store.named(connection, asked)
     if not found and keyed is not None:
@@ -205,15 +221,17 @@ def _by_name(connection: apsw.Connection, asked: str) -> store.Project | None:
             if any(key.hex().startswith(keyed["key"]) for key in store.keys_of(connection, project.n))
         ]
     if len(found) > 1:
-        candidates = ", ".join(f"{project.name}@{store.keys_of(connection, project.n)[0].hex()[:8]}" for project in found)
+        candidates = ", ".join(
+            f"{project.name}@{store.keys_of(connection, project.n)[0].hex()[:8]}" for project in found
+        )
         raise Refused(
-            f"project: {len(found)} projects are called {ascii(asked)}: say {candidates}, or give the absolute path of a folder",
+            f"project: {len(found)} projects are called {asked!a}: say {candidates}, or give the absolute path of a folder",
             field="project",
         )
     return found[0] if found else None
 
 
-def _scope(connection: apsw.Connection, filed: Filed) -> Scope:
+def _scope(connection: Connection, filed: Filed) -> Scope:
     project = store.find(connection, filed.keys) if filed.keys else None
     return Scope(project, filed.name if project is None else store.name_of(connection, project))
 

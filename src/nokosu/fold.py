@@ -1,8 +1,8 @@
 """The fold: the records of one memory in, what a person sees of it out. Pure.
 
-The same set of records gives the same state, byte for byte, in whatever order they arrived, however often, and wherever they
-were. Cause and effect is read from `after` alone and never from a clock; time only chooses which of several *concurrent*
-versions is shown.
+The same set of records gives the same state, byte for byte, in whatever order they arrived, however often, and wherever
+they were. Cause and effect is read from `after` alone and never from a clock; time only chooses which of several
+*concurrent* versions is shown.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Status(IntEnum):
     FORGOTTEN = 1
     PURGED = 2
     UNKNOWN = 3  # named by records that show nothing: kinds of a later version, or bodies not here yet
+    DAMAGED = 4  # a record of it is not what was written; only the index says this, never the fold
 
 
 class Version(Struct, frozen=True):
@@ -34,9 +35,9 @@ class Version(Struct, frozen=True):
 class State(Struct, frozen=True):
     """A memory's visible state.
 
-    `versions` holds what is shown first and then, if others are concurrent with it, those, latest first; `heads` the ids that the
-    memory's next record names in `after`, in order; `created` the earliest save's record; `forgotten_ms` the wall time of the
-    latest forget that stands.
+    `versions` holds what is shown first and then, if others are concurrent with it, those, latest first; `heads` the
+    ids that the memory's next record names in `after`, in order; `created` the earliest save's record; `forgotten_ms`
+    the wall time of the latest forget that stands.
     """
 
     status: Status
@@ -119,9 +120,9 @@ def hidden_by(
 ) -> str | None:
     """The memory that hides *memory* by superseding it, or None.
 
-    *newer_of* gives the living memories that supersede one, *older_of* those that a living memory supersedes. In a cycle of
-    supersessions the latest memory stays and the others are hidden, the same on every host. Where several hide it, the latest
-    of them is named.
+    *newer_of* gives the living memories that supersede one, *older_of* those that a living memory supersedes. In a
+    cycle of supersessions the latest memory stays and the others are hidden, the same on every host. Where several hide
+    it, the latest of them is named.
     """
     newer = [other for other in newer_of(memory) if other != memory]
     if not newer:

@@ -1,7 +1,8 @@
 """Identifiers as people type and compare them.
 
-A memory's id is 60 random bits in Crockford base32: 12 characters, no i, l, o or u, case ignored when read, so that it can be
-read aloud and copied by hand. Devices, logs and spaces are 16 bytes, shown in the same alphabet in groups of four.
+A memory's id is 60 random bits in Crockford base32: 12 characters, no i, l, o or u, case ignored when read, so that it
+can be read aloud and copied by hand. Devices, logs and spaces are 16 bytes, shown in the same alphabet in groups of
+four.
 
 Source: Douglas Crockford, "Base 32" (https://www.crockford.com/base32.html).
 """

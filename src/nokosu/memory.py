@@ -1,4 +1,6 @@
-"""What a person or an agent sees: a memory, a hit, and what became of a save. Field names are the same on every surface."""
+"""What a person or an agent sees: a memory, a hit, and what became of a save. Field names are the same on every
+surface.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 class Memory(Struct, frozen=True, kw_only=True):
     """A memory, as the fold of its records shows it now. Times are RFC 3339 in UTC; `subject` is never empty.
 
-    `status` is live, forgotten, purged or unknown; of a purged memory only who and when is left. `versions` holds all concurrent
-    versions when `in_conflict`. `history` is filled on demand.
+    `status` is live, forgotten, purged or unknown; of a purged memory only who and when is left. `versions` holds all
+    concurrent versions when `in_conflict`. `history` is filled on demand.
     """
 
     id: str
@@ -64,8 +66,8 @@ class Memory(Struct, frozen=True, kw_only=True):
 class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A memory that a search or listing found.
 
-    `score` grows with relevance and compares hits of one search only; `elsewhere` marks a hit from outside the project that the
-    caller works in.
+    `score` grows with relevance and compares hits of one search only; `elsewhere` marks a hit from outside the project
+    that the caller works in.
     """
 
     id: str
@@ -95,9 +97,9 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Hits(Struct, frozen=True, kw_only=True):
     """What a search found, and the truth about it.
 
-    `total` counts all memories that match; when `total_is_exact` is false there are at least that many. `withheld` counts matches
-    that were not shown, by reason: superseded, forgotten, expired, damaged. `project` is the project that was ranked first or
-    searched alone. `notes` are lines for the reader.
+    `total` counts all memories that match; when `total_is_exact` is false there are at least that many. `withheld`
+    counts matches that were not shown, by reason: superseded, forgotten, expired, damaged. `project` is the project
+    that was ranked first or searched alone. `notes` are lines for the reader.
     """
 
     hits: tuple[Hit, ...]
@@ -118,8 +120,8 @@ class Finding(Struct, frozen=True):
 class Saved(Struct, frozen=True, kw_only=True):
     """What became of a save, edit, forget, restore or purge: it is on disk when this is returned.
 
-    `duplicate`: the same text was already there, and nothing was changed. `redacted` tells what was masked. `notes` are lines for
-    whoever saved.
+    `duplicate`: the same text was already there, and nothing was changed. `redacted` tells what was masked. `notes` are
+    lines for whoever saved.
     """
 
     id: str
@@ -131,7 +133,9 @@ class Saved(Struct, frozen=True, kw_only=True):
 
 
 class Brief(Struct, frozen=True, kw_only=True):
-    """What an agent should know before it starts: `text` within the budget, the ids it tells of, and how many it left out."""
+    """What an agent should know before it starts: `text` within the budget, the ids it tells of, and how many it left
+    out.
+    """
 
     text: str
     ids: tuple[str, ...]

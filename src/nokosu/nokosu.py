@@ -1,37 +1,39 @@
 """The Python door: class `Nokosu`. Each method tells its whole story on one screen.
 
-A save is one local transaction: words checked by their `Draft`, secrets masked, a time from the clock, and one record in the log.
-When it returns, the memory is on the disk. A search reads and changes nothing.
+A save is one local transaction: words checked by their `Draft`, secrets masked, a time from the clock, and one record
+in the log. When it returns, the memory is on the disk. A search reads and changes nothing.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import apsw
 import msgspec
 
-from nokosu import clock, config, filing, ids, limits, times, view
+from nokosu import __version__, brief, clock, config, filing, fold, ids, limits, times, view
 from nokosu.config import Config
-from nokosu.drafts import Change, Draft, Filters, Query
-from nokosu.errors import NotFound, Refused, StoreDamaged, StoreReadOnly
+from nokosu.drafts import TYPES, Change, Draft, Filters, Query
+from nokosu.errors import NotFound, Refused, StoreDamaged, StoreReadOnly, UsageError
 from nokosu.filing import Filed, Filing, Scope
-from nokosu.fold import Status
-from nokosu.memory import Hit, Hits, Memory, Saved
+from nokosu.memory import Brief, Hit, Hits, Memory, Rebuilt, Saved, SpaceStatus, Status, Verified
 from nokosu.records import Author, Content, Kind
 from nokosu.search import engine
 from nokosu.search.engine import Asked, Found
 from nokosu.security.redaction import Finding, redact
 from nokosu.store import connection as store_connection
-from nokosu.store import index, projects, reading, roster
+from nokosu.store import index, projects, reading, roster, schema
 from nokosu.store.connection import Database
 from nokosu.store.index import Index
-from nokosu.store.log import Entry, Log
+from nokosu.store.log import Entry, Log, relink
 from nokosu.store.reading import MemoryRow
+from nokosu.store.sqlite import Connection
+from nokosu.store.verify import verify
 
 _PREFIX_CANDIDATES: Final = 6
 _PURGES_AT_ONCE: Final = 8
@@ -52,10 +54,11 @@ class Nokosu:
         vfs: str | None = None,
         wait_ms: int = limits.WRITE_WAIT_MS_MAX,
     ) -> None:
-        """Take the store of *config*'s home; the file is made at the first save, and until then there is nothing to find.
+        """Take the store of *config*'s home; the file is made at the first save, and until then there is nothing to
+        find.
 
-        *wall_clock*, *random*, *vfs* and *wait_ms* are for tests: time, randomness, the file system below SQLite, and how long a
-        write waits for other writers.
+        *wall_clock*, *random*, *vfs* and *wait_ms* are for tests: time, randomness, the file system below SQLite, and
+        how long a write waits for other writers.
         """
         self.config = config
         self._author = config.author
@@ -71,7 +74,9 @@ class Nokosu:
 
     @classmethod
     def open(cls, home: Path | str | None = None, *, agent: str = "") -> Self:
-        """Open the store of *home*, or of the environment (`NOKOSU_HOME`, else the platform's data directory), as *agent*."""
+        """Open the store of *home*, or of the environment (`NOKOSU_HOME`, else the platform's data directory), as
+        *agent*.
+        """
         loaded = config.load(os.environ, cwd=Path.cwd(), home=Path(home).absolute() if home is not None else None)
         author = msgspec.structs.replace(loaded.author, agent=agent or loaded.author.agent)
         return cls(msgspec.structs.replace(loaded, author=author))
@@ -85,17 +90,20 @@ class Nokosu:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # Writing ----------------------------------------------------------------------------------------------------------
 
     def save(self, draft: Draft, *, space: str | None = None) -> Saved:
-        """Save a memory; it is on the disk when this returns. Saving the same text again in the same project changes nothing.
+        """Save a memory; it is on the disk when this returns. Saving the same text again in the same project changes
+        nothing.
 
         Raises:
-            UsageError, NotFound, Refused: the project, the space or a superseded memory cannot be made out; nothing was saved.
-            StoreError: it was not saved, or (`OutcomeUnknown`) nobody knows: saving it again is safe.
+            UsageError, NotFound, Refused: the project, the space or a superseded memory cannot be made out; nothing was
+            saved. StoreError: it was not saved, or (`OutcomeUnknown`) nobody knows: saving it again is safe.
         """
         return self.save_many([draft], space=space)[0]
 
@@ -127,10 +135,18 @@ class Nokosu:
             assert state.shown is not None
             old = state.shown
             content = _edited(old.content, change, redacted.text if redacted else None, target)
-            content = msgspec.structs.replace(content, supersedes=self._whole_ids(connection, content.supersedes, known=old.content))
+            content = msgspec.structs.replace(
+                content, supersedes=self._whole_ids(connection, content.supersedes, known=old.content)
+            )
             keys = target.keys if target is not None else old.record.core.author.projects
             if content == old.content and keys == old.record.core.author.projects and not state.in_conflict:
-                return Saved(id=row.id, duplicate=True, project=row.project_name, space=row.space_name, notes=("nothing changed",))
+                return Saved(
+                    id=row.id,
+                    duplicate=True,
+                    project=row.project_name,
+                    space=row.space_name,
+                    notes=("nothing changed",),
+                )
             entry = Entry(
                 kind=Kind.EDIT,
                 memory=row.id,
@@ -172,7 +188,9 @@ class Nokosu:
         return msgspec.structs.replace(saved, notes=(*saved.notes, note))
 
     def complete_project(self) -> bool:
-        """Look longer for the first commit of the caller's project, if a save could not wait for it; whether it was looked for."""
+        """Look longer for the first commit of the caller's project, if a save could not wait for it; whether it was
+        looked for.
+        """
         database = self._for_reading()
         if database is None or database.read_only:
             return False
@@ -221,9 +239,10 @@ class Nokosu:
         last = 0
         while database is not None:
             with database.reading() as connection:
-                rows = connection.execute(
-                    "SELECT n, id FROM memory WHERE n > ? AND status <= ? ORDER BY n LIMIT 256", (last, Status.FORGOTTEN)
-                ).fetchall()
+                rows = connection.rows(
+                    "SELECT n, id FROM memory WHERE n > ? AND status <= ? ORDER BY n LIMIT 256",
+                    (last, fold.Status.FORGOTTEN),
+                )
                 found = reading.rows_by_number(connection, [n for n, _ in rows])
                 now = self._wall_clock()
                 page = [view.memory(connection, found[n], now, history=False, with_forgotten=True) for n, _ in rows]
@@ -232,14 +251,94 @@ class Nokosu:
             yield from page
             last = rows[-1][0]
 
+    def brief(self, project: str | None = None, tokens: int = limits.BRIEF_TOKENS_DEFAULT) -> Brief:
+        """What an agent should know of *project*, or of the one the caller works in, in at most *tokens*.
+
+        Raises:
+            UsageError: *tokens* is out of bounds.
+            NotFound, Refused: the project cannot be made out.
+        """
+        if not limits.BRIEF_TOKENS_MIN <= tokens <= limits.BRIEF_TOKENS_MAX:
+            bounds = f"{limits.BRIEF_TOKENS_MIN} to {limits.BRIEF_TOKENS_MAX}"
+            raise UsageError(f"tokens: {tokens} is not from {bounds}", field="tokens")
+        latest = self.list(Filters(project=project, limit=limits.RESULTS_MAX))
+        found = {hit.id: hit for hit in latest.hits}
+        for type in TYPES if not latest.total_is_exact or latest.total > len(latest.hits) else ():
+            found |= {hit.id: hit for hit in self.list(Filters(project=project, type=type)).hits}
+        return brief.write(latest.project, list(found.values()), max(latest.total, len(found)), tokens)
+
+    def status(self) -> Status:
+        """Where everything lives, and how much there is."""
+        database = self._for_reading()
+        wal = Path(f"{self.config.database}-wal")
+        base = Status(
+            version=__version__,
+            home=str(self.config.home),
+            database=str(self.config.database),
+            config=str(self.config.home / config.CONFIG_NAME),
+            exists=database is not None,
+            read_only=not os.access(
+                self.config.home if self.config.home.exists() else self.config.home.parent, os.W_OK
+            ),
+            database_bytes=self.config.database.stat().st_size if database is not None else 0,
+            wal_bytes=wal.stat().st_size if wal.exists() else 0,
+            sqlite=apsw.sqlite_lib_version(),
+            device=self.config.device_name,
+            device_id="",
+            agent=self._author.agent,
+            project="",
+            memories=0,
+            forgotten=0,
+            records=0,
+            last_written=None,
+            spaces=(),
+        )
+        if database is None:
+            return base
+        with database.reading() as connection:
+            return self._counted(connection, base, read_only=database.read_only)
+
+    # Care -------------------------------------------------------------------------------------------------------------
+
+    def verify(self) -> Verified:
+        """Check every record and the index; see `store.verify`. Changes nothing."""
+        database = self._for_reading()
+        return verify(database) if database is not None else Verified(logs=0, records=0, memories=0, problems=())
+
+    def rebuild(self) -> Rebuilt:
+        """Make the index anew from the log, in one transaction: other writers wait, and readers see the old one until
+        it is done.
+        """
+        started = time.perf_counter()
+        database, _ = self._for_writing()
+        with database.write() as connection:
+            relink(connection)
+            memories = self._index.rebuild(connection, schema.WORD_TABLE)
+        return Rebuilt(memories=memories, seconds=round(time.perf_counter() - started, 3))
+
+    def backup(self, target: Path) -> int:
+        """Write a complete copy, keys included, to *target* while others go on writing; its size in bytes.
+
+        Raises:
+            NotFound: nothing is saved yet.
+            StoreError: *target* exists, or cannot be written.
+        """
+        database = self._for_reading()
+        if database is None:
+            raise NotFound("nothing is saved yet", hint="nokosu save TEXT")
+        database.copy_to(target)
+        return target.stat().st_size
+
     # Below ------------------------------------------------------------------------------------------------------------
 
-    def _save_one(self, connection: apsw.Connection, log: Log, target: roster.Space, draft: _Prepared) -> Saved:
+    def _save_one(self, connection: Connection, log: Log, target: roster.Space, draft: _Prepared) -> Saved:
         same = self._duplicate(connection, target, draft)
         if same is not None:
             notes = (*draft.filed.notes, "the same text is there already: nothing was changed")
             return Saved(id=same, duplicate=True, project=draft.filed.name, space=target.name, notes=notes)
-        content = msgspec.structs.replace(draft.content, supersedes=self._whole_ids(connection, draft.content.supersedes))
+        content = msgspec.structs.replace(
+            draft.content, supersedes=self._whole_ids(connection, draft.content.supersedes)
+        )
         id = self._unused_id(connection)
         log.write(
             connection,
@@ -272,12 +371,12 @@ class Nokosu:
         findings = tuple(finding for masked in (text, subject, *refs) for finding in masked.findings)
         return _Prepared(content, filed, findings)
 
-    def _duplicate(self, connection: apsw.Connection, space: roster.Space, draft: _Prepared) -> str | None:
+    def _duplicate(self, connection: Connection, space: roster.Space, draft: _Prepared) -> str | None:
         """The visible memory of the same project that says the same, or None."""
-        rows = connection.execute(
+        rows = connection.rows(
             "SELECT n FROM memory WHERE digest = ? AND status = 0 AND space = ? LIMIT 64",
             (index.text_digest(draft.content.text), space.n),
-        ).fetchall()
+        )
         if not rows:
             return None
         project = projects.find(connection, draft.filed.keys)
@@ -296,22 +395,22 @@ class Nokosu:
             row = _one_by_prefix(connection, id)
             done = _ALREADY[kind]
             if row.status == done:
-                note = f"it is {view.STATUS_NAMES[done]} already" if done != Status.LIVE else "it is not forgotten"
+                note = f"it is {view.STATUS_NAMES[done]} already" if done != fold.Status.LIVE else "it is not forgotten"
                 return Saved(id=row.id, duplicate=True, project=row.project_name, space=row.space_name, notes=(note,))
-            if row.status == Status.PURGED:
+            if row.status == fold.Status.PURGED:
                 raise Refused(f"memory {row.id} was purged: its text is gone", field="id")
             if kind == Kind.PURGE:
                 self._check_may_purge(connection, row)
             self._append_mark(connection, log, row, kind)
         return Saved(id=row.id, project=row.project_name, space=row.space_name)
 
-    def _append_mark(self, connection: apsw.Connection, log: Log, row: MemoryRow, kind: Kind) -> None:
+    def _append_mark(self, connection: Connection, log: Log, row: MemoryRow, kind: Kind) -> None:
         state = reading.state_of(connection, row)
         keys = state.shown.record.core.author.projects if state.shown is not None else ()
         entry = Entry(kind=kind, memory=row.id, author=self._author_for(keys), after=state.heads)
         log.write(connection, self._space(connection, row), [entry])
 
-    def _check_may_purge(self, connection: apsw.Connection, row: MemoryRow) -> None:
+    def _check_may_purge(self, connection: Connection, row: MemoryRow) -> None:
         """Its author may purge a memory at once; in a space of one person every device is its author's."""
         own = row.device == self._own_device(connection).n or row.space_name in (roster.PERSONAL, roster.LOCAL)
         if not own and not _is_due(row, self._wall_clock()):
@@ -321,12 +420,12 @@ class Nokosu:
                 field="id",
             )
 
-    def _purge_what_is_due(self, connection: apsw.Connection, log: Log) -> int:
+    def _purge_what_is_due(self, connection: Connection, log: Log) -> int:
         """Purge a few memories that were forgotten more than 30 days ago; how many."""
         before = self._wall_clock() - limits.RESTORE_DAYS * times.DAY_MS
-        rows = connection.execute(
+        rows = connection.rows(
             "SELECT n FROM memory WHERE forgotten IS NOT NULL AND forgotten < ? LIMIT ?", (before, _PURGES_AT_ONCE)
-        ).fetchall()
+        )
         for row in reading.rows_by_number(connection, [n for (n,) in rows]).values() if rows else ():
             self._append_mark(connection, log, row, Kind.PURGE)
         return len(rows)
@@ -341,12 +440,35 @@ class Nokosu:
             found = engine.search(connection, words, self._asked(connection, filters, scope, now))
             return _shown(connection, found, scope, now)
 
-    def _scope(self, connection: apsw.Connection, filters: Filters) -> Scope:
+    def _counted(self, connection: Connection, base: Status, *, read_only: bool) -> Status:
+        def one(sql: str) -> Any:
+            row = connection.row(sql)
+            return row[0] if row else None
+
+        device = self._own_device(connection)
+        spaces = connection.rows(
+            "SELECT name, id, (SELECT count(*) FROM memory WHERE memory.space = space.n AND status = 0) FROM space ORDER BY n"
+        )
+        last = one("SELECT updated FROM memory WHERE hlc IS NOT NULL ORDER BY hlc DESC LIMIT 1")
+        return msgspec.structs.replace(
+            base,
+            read_only=read_only,
+            device=device.name,
+            device_id=ids.grouped(device.id),
+            project=self._filing.for_searching(connection, device, None).name,
+            memories=one("SELECT count(*) FROM memory WHERE status = 0"),
+            forgotten=one("SELECT count(*) FROM memory WHERE status = 1"),
+            records=one("SELECT count(*) FROM record"),
+            last_written=times.format_ms(last) if last is not None else None,
+            spaces=tuple(SpaceStatus(name=name, id=ids.grouped(id), memories=count) for name, id, count in spaces),
+        )
+
+    def _scope(self, connection: Connection, filters: Filters) -> Scope:
         if filters.all_projects:
             return Scope()
         return self._filing.for_searching(connection, self._own_device(connection), filters.project)
 
-    def _asked(self, connection: apsw.Connection, filters: Filters, scope: Scope, now_ms: int) -> Asked:
+    def _asked(self, connection: Connection, filters: Filters, scope: Scope, now_ms: int) -> Asked:
         stays_apart = bool(scope.name) and self.config.project_stays_apart(scope.name)
         restrict = filters.project is not None
         if restrict and scope.project is None:
@@ -363,7 +485,7 @@ class Nokosu:
             spaces=(roster.space_named(connection, filters.space).n,) if filters.space is not None else None,
         )
 
-    def _apart(self, connection: apsw.Connection) -> frozenset[int]:
+    def _apart(self, connection: Connection) -> frozenset[int]:
         names = [name for name, settings in self.config.projects.items() if not settings.search_elsewhere]
         return frozenset(project.n for name in names for project in projects.named(connection, name))
 
@@ -371,38 +493,42 @@ class Nokosu:
         with database.reading() as connection:
             return self._filing.for_saving(connection, self._own_device(connection), named)
 
-    def _living(self, connection: apsw.Connection, id: str) -> MemoryRow:
+    def _living(self, connection: Connection, id: str) -> MemoryRow:
         row = _one_by_prefix(connection, id)
-        if row.status == Status.FORGOTTEN:
+        if row.status == fold.Status.FORGOTTEN:
             raise Refused(f"memory {row.id} is forgotten", hint=f"nokosu restore {row.id}", field="id")
-        if row.status != Status.LIVE:
+        if row.status != fold.Status.LIVE:
             raise Refused(f"memory {row.id} has no text any more", field="id")
         return row
 
     def _whole_ids(
-        self, connection: apsw.Connection, prefixes: tuple[str, ...], known: Content | None = None
+        self, connection: Connection, prefixes: tuple[str, ...], known: Content | None = None
     ) -> tuple[str, ...]:
-        """The ids that prefixes stand for. A whole id may be of a memory that is not here yet; a part of one may not."""
+        """The ids that prefixes stand for. A whole id may be of a memory that is not here yet; a part of one may
+        not.
+        """
         before = known.supersedes if known is not None else ()
         whole = (
-            prefix if prefix in before or ids.is_memory_id(prefix) else _one_by_prefix(connection, prefix, "supersedes").id
+            prefix
+            if prefix in before or ids.is_memory_id(prefix)
+            else _one_by_prefix(connection, prefix, "supersedes").id
             for prefix in prefixes
         )
         return tuple(dict.fromkeys(whole))
 
-    def _unused_id(self, connection: apsw.Connection) -> str:
+    def _unused_id(self, connection: Connection) -> str:
         while True:
             id = ids.new_memory_id(self._random)
-            if connection.execute("SELECT 1 FROM memory WHERE id = ?", (id,)).fetchone() is None:
+            if connection.row("SELECT 1 FROM memory WHERE id = ?", (id,)) is None:
                 return id
 
     def _author_for(self, keys: tuple[bytes, ...]) -> Author:
         return msgspec.structs.replace(self._author, projects=keys)
 
-    def _space(self, connection: apsw.Connection, row: MemoryRow) -> roster.Space:
+    def _space(self, connection: Connection, row: MemoryRow) -> roster.Space:
         return roster.space_named(connection, row.space_name)
 
-    def _own_device(self, connection: apsw.Connection) -> roster.Device:
+    def _own_device(self, connection: Connection) -> roster.Device:
         if self._device is None:
             self._device = roster.own_device(connection)
         return self._device
@@ -430,7 +556,9 @@ class Nokosu:
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
-                raise StoreReadOnly(f"not saved: cannot make {path.parent} ({error.strerror})", hint="nokosu doctor") from error
+                raise StoreReadOnly(
+                    f"not saved: cannot make {path.parent} ({error.strerror})", hint="nokosu doctor"
+                ) from error
             store_connection.create(
                 path, lambda fresh: roster.found(fresh, device_name=self.config.device_name, random=self._random)
             )
@@ -447,7 +575,7 @@ class _Prepared(msgspec.Struct, frozen=True):
 
 
 _NO_PROJECT: Final = -1  # matches no memory: the project asked for has none
-_ALREADY: Final = {Kind.FORGET: Status.FORGOTTEN, Kind.RESTORE: Status.LIVE, Kind.PURGE: Status.PURGED}
+_ALREADY: Final = {Kind.FORGET: fold.Status.FORGOTTEN, Kind.RESTORE: fold.Status.LIVE, Kind.PURGE: fold.Status.PURGED}
 
 
 def _edited(old: Content, change: Change, text: str | None, target: Filed | None) -> Content:
@@ -474,7 +602,7 @@ def _is_due(row: MemoryRow, now_ms: int) -> bool:
     return row.forgotten is not None and row.forgotten < now_ms - limits.RESTORE_DAYS * times.DAY_MS
 
 
-def _one_by_prefix(connection: apsw.Connection, typed: str, field: str = "id") -> MemoryRow:
+def _one_by_prefix(connection: Connection, typed: str, field: str = "id") -> MemoryRow:
     """The one memory whose id begins so; the same id in two spaces counts once, living before forgotten."""
     prefix = ids.memory_id_prefix(typed, field=field)
     rows = reading.rows_by_prefix(connection, prefix, _PREFIX_CANDIDATES)
@@ -490,19 +618,19 @@ def _no_memory(prefix: str, field: str = "id") -> NotFound:
     return NotFound(f"{field}: no memory {prefix}", hint="nokosu search WORDS", field=field)
 
 
-def _devices_named(connection: apsw.Connection, name: str | None) -> tuple[bytes, ...] | None:
+def _devices_named(connection: Connection, name: str | None) -> tuple[bytes, ...] | None:
     if name is None:
         return None
-    rows = connection.execute("SELECT id, name FROM device").fetchall()
+    rows = connection.rows("SELECT id, name FROM device")
     folded = name.casefold()
     found = tuple(id for id, known in rows if known.casefold() == folded or ids.grouped(id).startswith(folded))
     if not found:
         names = ", ".join(sorted(known for _, known in rows))
-        raise NotFound(f"device: none is called {ascii(name)} (there are: {names})", field="device")
+        raise NotFound(f"device: none is called {name!a} (there are: {names})", field="device")
     return found
 
 
-def _shown(connection: apsw.Connection, found: Found, scope: Scope, now_ms: int) -> Hits:
+def _shown(connection: Connection, found: Found, scope: Scope, now_ms: int) -> Hits:
     """The hits with their texts; a damaged memory is counted and named, and not shown."""
     shown: list[Hit] = []
     notes: list[str] = []

@@ -7,8 +7,9 @@ A record is three byte strings, stored and carried exactly as they were made:
 - body: MessagePack `[16 random bytes, content]`, absent once a purge has scrubbed it.
 
 The id of a record is the SHA-256 of its core, so it stays the same when the record is appended again in another log.
-The hash that the next record of the log names is the SHA-256 of the header. Fields that this version does not know stay in
-the bytes; nothing here ever encodes a record again. `docs/wire-format.md` is precise enough for a second implementation.
+The hash that the next record of the log names is the SHA-256 of the header. Fields that this version does not know stay
+in the bytes; nothing here ever encodes a record again. `docs/wire-format.md` is precise enough for a second
+implementation.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class Core(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Position(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a record lies: space, log, number, and the hash of the log's previous header.
 
-    The first record of a log has no `prev`; it reveals the `nonce` whose hash with the device id is the log's id, and the
-    device's public `key`.
+    The first record of a log has no `prev`; it reveals the `nonce` whose hash with the device id is the log's id, and
+    the device's public `key`.
     """
 
     space: bytes
@@ -122,7 +123,9 @@ class Record(Struct, frozen=True):
         return len(self.header) + len(self.signature) + len(self.body or b"")
 
     def content(self) -> Content | None:
-        """The snapshot of a `save` or `edit`; None for other kinds, a scrubbed body, or content of a kind we cannot read."""
+        """The snapshot of a `save` or `edit`; None for other kinds, a scrubbed body, or content of a kind we cannot
+        read.
+        """
         if self.body is None or self.core.kind not in (Kind.SAVE, Kind.EDIT):
             return None
         try:

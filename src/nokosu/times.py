@@ -1,4 +1,5 @@
-"""Points in time: RFC 3339 text outside, milliseconds since 1970 in UTC inside. Nothing else in the code base parses or formats one.
+"""Points in time: RFC 3339 text outside, milliseconds since 1970 in UTC inside. Nothing else in the code base parses or
+formats one.
 
 Source: RFC 3339; only its full-date and its date-time with a zone are read.
 """
@@ -40,7 +41,9 @@ def parse(text: str, *, field: str, end_of_day: bool = False) -> int:
     except (ValueError, OverflowError):
         pass  # the message below says what is expected
     shown = ascii(text if len(text) <= 40 else text[:40] + "...")
-    raise UsageError(f"{field}: {shown} is not a date (2026-03-31) or a time with zone (2026-03-31T18:00:00Z)", field=field)
+    raise UsageError(
+        f"{field}: {shown} is not a date (2026-03-31) or a time with zone (2026-03-31T18:00:00Z)", field=field
+    )
 
 
 def format_ms(moment_ms: int) -> str:

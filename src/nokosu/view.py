@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import apsw
-
 from nokosu import times
-from nokosu.errors import StoreDamaged
 from nokosu.fold import State, Status, Version
 from nokosu.memory import Event, Hit, Memory, Snapshot
 from nokosu.records import Content, Record
 from nokosu.search.engine import Ranked
 from nokosu.security.display import suspicious
 from nokosu.store import reading
+from nokosu.store.index import counted_records
 from nokosu.store.reading import MemoryRow
+from nokosu.store.sqlite import Connection
 
 SUBJECT_CHARS_SHOWN = 120
-STATUS_NAMES = {Status.LIVE: "live", Status.FORGOTTEN: "forgotten", Status.PURGED: "purged", Status.UNKNOWN: "unknown"}
+STATUS_NAMES = {
+    Status.LIVE: "live",
+    Status.FORGOTTEN: "forgotten",
+    Status.PURGED: "purged",
+    Status.UNKNOWN: "unknown",
+    Status.DAMAGED: "damaged",
+}
 
 
 def subject_of(content: Content) -> str:
@@ -26,7 +31,7 @@ def subject_of(content: Content) -> str:
     return first if len(first) <= SUBJECT_CHARS_SHOWN else first[: SUBJECT_CHARS_SHOWN - 1] + "…"
 
 
-def hit(connection: apsw.Connection, ranked: Ranked, now_ms: int) -> Hit:
+def hit(connection: Connection, ranked: Ranked, now_ms: int) -> Hit:
     """A hit with its text.
 
     Raises:
@@ -60,7 +65,7 @@ def hit(connection: apsw.Connection, ranked: Ranked, now_ms: int) -> Hit:
     )
 
 
-def memory(connection: apsw.Connection, row: MemoryRow, now_ms: int, *, history: bool, with_forgotten: bool) -> Memory:
+def memory(connection: Connection, row: MemoryRow, now_ms: int, *, history: bool, with_forgotten: bool) -> Memory:
     """A memory with all its fields; the text of a forgotten one only *with_forgotten*.
 
     Raises:
@@ -68,8 +73,6 @@ def memory(connection: apsw.Connection, row: MemoryRow, now_ms: int, *, history:
     """
     state = reading.state_of(connection, row)
     shown = state.shown
-    if shown is None and row.record is not None:
-        raise StoreDamaged(f"memory {row.id} is damaged on disk and is not shown", hint="nokosu verify")
     with_text = state.status == Status.LIVE or (state.status == Status.FORGOTTEN and with_forgotten)
     content = shown.content if shown is not None and with_text else Content(text="")
     record = shown.record if shown is not None else state.created
@@ -100,12 +103,18 @@ def memory(connection: apsw.Connection, row: MemoryRow, now_ms: int, *, history:
         space=row.space_name,
         status=STATUS_NAMES[state.status],
         in_conflict=state.in_conflict,
-        versions=tuple(_snapshot(connection, version) for version in state.versions) if state.in_conflict and with_text else (),
-        history=_history(connection, row, state, with_text=with_text) if history else (),
+        versions=tuple(_snapshot(connection, version) for version in state.versions)
+        if state.in_conflict and with_text
+        else (),
+        history=_history(connection, row, with_text=with_text) if history else (),
     )
 
 
-def _snapshot(connection: apsw.Connection, version: Version) -> Snapshot:
+def _snapshots(connection: Connection, state: State) -> tuple[Snapshot, ...]:
+    return tuple(_snapshot(connection, version) for version in state.versions) if state.in_conflict else ()
+
+
+def _snapshot(connection: Connection, version: Version) -> Snapshot:
     core = version.record.core
     return Snapshot(
         subject=subject_of(version.content),
@@ -116,13 +125,13 @@ def _snapshot(connection: apsw.Connection, version: Version) -> Snapshot:
     )
 
 
-def _history(connection: apsw.Connection, row: MemoryRow, state: State, *, with_text: bool) -> tuple[Event, ...]:
-    found = {record.id: record for record in reading.counted_records(connection, row.space, row.id)}
+def _history(connection: Connection, row: MemoryRow, *, with_text: bool) -> tuple[Event, ...]:
+    found = {record.id: record for record in counted_records(connection, row.space, row.id) or ()}
     ordered = sorted(found.values(), key=lambda record: (record.core.hlc, record.id))
     return tuple(_event(connection, record, with_text=with_text) for record in ordered)
 
 
-def _event(connection: apsw.Connection, record: Record, *, with_text: bool) -> Event:
+def _event(connection: Connection, record: Record, *, with_text: bool) -> Event:
     content = record.content() if with_text else None
     return Event(
         kind=record.core.kind,
@@ -134,6 +143,6 @@ def _event(connection: apsw.Connection, record: Record, *, with_text: bool) -> E
     )
 
 
-def _device_name(connection: apsw.Connection, id: bytes) -> str:
-    row = connection.execute("SELECT name FROM device WHERE id = ?", (id,)).fetchone()
+def _device_name(connection: Connection, id: bytes) -> str:
+    row = connection.row("SELECT name FROM device WHERE id = ?", (id,))
     return str(row[0]) if row else ""

@@ -32,7 +32,7 @@ from nokosu.errors import UsageError
 
 KEY_BYTES: Final = 16
 
-_FILE_BYTES_MAX: Final = 1024 * 1024  # a config with ten thousand branches; a larger one is not read
+_FILE_BYTES_MAX: Final = 256 * 1024  # a config with two thousand branches; a larger one is not read
 _GIT_PATH: Final = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/run/current-system/sw/bin"
 
 
@@ -208,7 +208,7 @@ def _trim(path: str) -> str:
 
 
 # The config file. Runs of characters are possessive and each alternative starts with another character, so that no
-# text, however crafted, is read more than a few times. (Possessive groups would say more, and are broken before 3.11.5.)
+# text, however crafted, is read more than a few times. (Possessive groups match wrongly in Python before 3.11.5.)
 _BLANK: Final = re.compile(r"(?:[ \t\n]++|[#;][^\n]*+)+")
 _SECTION: Final = re.compile(r'\[([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]++|\\[^\n])*)")?\]')
 _VARIABLE: Final = re.compile(
@@ -257,7 +257,7 @@ def _unquote(value: str) -> str:
     return _ESCAPED.sub(plain, value).strip()
 
 
-# Files: os.path answers False where pathlib raises, as for a folder that may not be entered -------------------------
+# Files ----------------------------------------------------------------------------------------------------------------
 
 
 def _folder(path: Path) -> Path:
@@ -275,6 +275,14 @@ def _folder(path: Path) -> Path:
     return real if is_folder else real.parent
 
 
+def _is_folder(path: Path) -> bool:
+    """As `Path.is_dir`, which before Python 3.14 raises for a path that may not be reached or cannot exist."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def _real(path: Path) -> Path:
     """*path* without symbolic links, as far as it exists; a path that cannot exist stays as it is."""
     try:
@@ -289,7 +297,7 @@ def _read(path: Path) -> str:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except (OSError, ValueError):
         return ""
-    with open(handle, "rb") as file:
+    with os.fdopen(handle, "rb") as file:
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 return ""
@@ -302,7 +310,7 @@ def _read(path: Path) -> str:
 def _repository(top: Path) -> _Repository | None:
     """The repository whose work tree begins at *top*; None when its `.git` leads nowhere."""
     gitdir = top / ".git"
-    if not os.path.isdir(gitdir):
+    if not _is_folder(gitdir):
         prefix, _, target = _read(gitdir).partition(" ")
         if prefix != "gitdir:":
             return None
@@ -326,14 +334,14 @@ def _sound(top: Path, gitdir: Path) -> _Repository | None:
     """The repository in *gitdir* if it has what git itself asks of one: otherwise git would look further up."""
     shared = _read(gitdir / "commondir").rstrip("\r\n")
     common = _real(gitdir / shared) if shared else gitdir
-    if os.path.lexists(gitdir / "HEAD") and os.path.isdir(common / "objects") and os.path.isdir(common / "refs"):
+    if os.path.lexists(gitdir / "HEAD") and _is_folder(common / "objects") and _is_folder(common / "refs"):
         return _Repository(top, gitdir, common)
     return None
 
 
 def _is_shallow(repository: _Repository) -> bool:
     try:
-        return os.stat(repository.common / "shallow").st_size > 0
+        return (repository.common / "shallow").stat().st_size > 0
     except OSError:
         return False
 

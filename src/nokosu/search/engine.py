@@ -1,8 +1,8 @@
 """A search: candidates by keyword, the rows that pass the filters, and their order. Reads only.
 
-The project that the caller works in comes first; up to three of ten places go to stronger hits from elsewhere. A memory that
-another one supersedes is answered with the one that does. Relevance decides, importance and recency only break ties, and the id
-settles the rest, so the same store gives the same answer.
+The project that the caller works in comes first; up to three of ten places go to stronger hits from elsewhere. A memory
+that another one supersedes is answered with the one that does. Relevance decides, importance and recency only break
+ties, and the id settles the rest, so the same store gives the same answer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-import apsw
 from msgspec import Struct
 
 from nokosu import limits
@@ -21,6 +20,7 @@ from nokosu.search import keyword, text
 from nokosu.search.keyword import Candidate
 from nokosu.store import projects, reading, scope
 from nokosu.store.reading import MemoryRow
+from nokosu.store.sqlite import Connection
 
 ELSEWHERE_SHARE_MAX: Final = 0.3  # of the places, kept for stronger hits from other projects
 _WIDER: Final = 4  # how much further each look goes when filters leave too little
@@ -33,8 +33,8 @@ EXPIRED: Final = "expired"
 class Asked(Struct, frozen=True, kw_only=True):
     """A query as the engine takes it: names resolved to numbers.
 
-    `restrict` searches `project` alone; `elsewhere` is whether other projects are shown beside it; `apart` are projects that are
-    shown only when they are asked for by name.
+    `restrict` searches `project` alone; `elsewhere` is whether other projects are shown beside it; `apart` are projects
+    that are shown only when they are asked for by name.
     """
 
     filters: Filters
@@ -66,7 +66,7 @@ class Found(Struct, frozen=True):
     has_words: bool = True
 
 
-def search(connection: apsw.Connection, query: str, asked: Asked) -> Found:
+def search(connection: Connection, query: str, asked: Asked) -> Found:
     """Find memories by the words of *query*; with an empty query, the latest that the filters let through.
 
     Raises:
@@ -86,7 +86,7 @@ def search(connection: apsw.Connection, query: str, asked: Asked) -> Found:
     return _found(outside, _merged(inside.passed, outside.passed, wanted))
 
 
-def latest(connection: apsw.Connection, asked: Asked) -> Found:
+def latest(connection: Connection, asked: Asked) -> Found:
     """The memories last written that the filters let through."""
     narrowed = _scope_expression(connection, asked, inside=True)
     sql, values = _latest_sql(connection, asked, narrowed)
@@ -94,7 +94,7 @@ def latest(connection: apsw.Connection, asked: Asked) -> Found:
     look = _Look(connection, asked)
     offset, size = 0, wanted + 1
     while len(look.passed) <= wanted:
-        rows = connection.execute(sql, (*values, size, offset)).fetchall()
+        rows = connection.rows(sql, (*values, size, offset))
         look.take(Ranked(MemoryRow(*row), 0.0) for row in rows)
         if len(rows) < size:
             return Found(tuple(look.passed[:wanted]), len(look.passed), True, dict(look.withheld))
@@ -105,7 +105,7 @@ def latest(connection: apsw.Connection, asked: Asked) -> Found:
 class _Look:
     """Collects what passes the filters, and counts what does not."""
 
-    def __init__(self, connection: apsw.Connection, asked: Asked) -> None:
+    def __init__(self, connection: Connection, asked: Asked) -> None:
         self._connection = connection
         self._asked = asked
         self._taken: set[int] = set()
@@ -167,7 +167,7 @@ class _Look:
         )
 
 
-def _search_scope(connection: apsw.Connection, tries: list[str], asked: Asked, wanted: int, *, inside: bool) -> _Look:
+def _search_scope(connection: Connection, tries: list[str], asked: Asked, wanted: int, *, inside: bool) -> _Look:
     """Search the project alone, or everywhere; a stricter expression is enough when it fills the page."""
     narrowed = _scope_expression(connection, asked, inside=inside)
     look = _Look(connection, asked)
@@ -178,7 +178,7 @@ def _search_scope(connection: apsw.Connection, tries: list[str], asked: Asked, w
     return look
 
 
-def _widen(connection: apsw.Connection, expression: str, narrowed: str, look: _Look, wanted: int) -> _Look:
+def _widen(connection: Connection, expression: str, narrowed: str, look: _Look, wanted: int) -> _Look:
     """Take candidates until enough have passed the filters or there are no more."""
     offset, size = 0, limits.CANDIDATES
     while True:
@@ -197,7 +197,7 @@ def _widen(connection: apsw.Connection, expression: str, narrowed: str, look: _L
     return look
 
 
-def _with_rows(connection: apsw.Connection, found: list[Candidate]) -> list[Ranked]:
+def _with_rows(connection: Connection, found: list[Candidate]) -> list[Ranked]:
     rows = reading.rows_by_number(connection, [candidate.n for candidate in found])
     return [Ranked(rows[candidate.n], candidate.score) for candidate in found if candidate.n in rows]
 
@@ -210,7 +210,9 @@ def _best_first(ranked: Ranked) -> tuple[float, int, int, str]:
 def _merged(inside: list[Ranked], outside: list[Ranked], wanted: int) -> list[Ranked]:
     """The project's hits first; then, in the places left and in up to 3 of 10 others, stronger hits from elsewhere."""
     here = {ranked.row.n for ranked in inside}
-    others = [Ranked(ranked.row, ranked.score, True, ranked.superseded_by) for ranked in outside if ranked.row.n not in here]
+    others = [
+        Ranked(ranked.row, ranked.score, True, ranked.superseded_by) for ranked in outside if ranked.row.n not in here
+    ]
     own = inside[:wanted]
     kept = int(wanted * ELSEWHERE_SHARE_MAX)
     taken = others[: wanted - len(own)]
@@ -227,7 +229,9 @@ def _found(look: _Look, ranked: list[Ranked]) -> Found:
 
 
 def _newer_above_older(ranked: list[Ranked]) -> list[Ranked]:
-    """Where a superseded memory and the one that superseded it are both shown, the newer one stands above, whatever the words say."""
+    """Where a superseded memory and the one that superseded it are both shown, the newer one stands above, whatever the
+    words say.
+    """
     ordered: list[Ranked] = []
     by_id = {one.row.id: one for one in ranked}
     placed: set[str] = set()
@@ -246,7 +250,7 @@ def _newer_above_older(ranked: list[Ranked]) -> list[Ranked]:
     return ordered
 
 
-def _scope_expression(connection: apsw.Connection, asked: Asked, *, inside: bool) -> str:
+def _scope_expression(connection: Connection, asked: Asked, *, inside: bool) -> str:
     """The filters that the index knows, as one FTS5 expression."""
     filters = asked.filters
     groups: list[list[str]] = [[scope.token("tag", tag)] for tag in filters.tags]
@@ -263,12 +267,14 @@ def _scope_expression(connection: apsw.Connection, asked: Asked, *, inside: bool
     return scope.expression(*groups)
 
 
-def _latest_sql(connection: apsw.Connection, asked: Asked, narrowed: str) -> tuple[str, tuple[object, ...]]:
+def _latest_sql(connection: Connection, asked: Asked, narrowed: str) -> tuple[str, tuple[object, ...]]:
     """SQL for the latest memories: by an index where the only filter is one project, else by the filter tokens."""
     select = f"SELECT {reading.COLUMNS} FROM {reading.TABLES}"
     order = "ORDER BY memory.hlc DESC, memory.id LIMIT ? OFFSET ?"
     filters = asked.filters
-    only_project = not (filters.tags or filters.type or filters.agent or asked.devices is not None or asked.spaces is not None)
+    only_project = not (
+        filters.tags or filters.type or filters.agent or asked.devices is not None or asked.spaces is not None
+    )
     if narrowed and only_project and asked.project is not None:
         members = projects.members(connection, asked.project)
         if len(members) == 1:

@@ -1,7 +1,8 @@
 """Words: what a memory is found by, and what a query asks for. Pure; the full-text table itself is met elsewhere.
 
-FTS5 (`porter unicode61 remove_diacritics 2`) does the plain words: it splits at blanks and punctuation, at `_ - . /` too, folds
-case and accents, and stems. This module adds what it cannot do, in the column `extra`, and takes a query the same way:
+FTS5 (`porter unicode61 remove_diacritics 2`) does the plain words: it splits at blanks and punctuation, at `_ - . /`
+too, folds case and accents, and stems. This module adds what it cannot do, in the column `extra`, and takes a query the
+same way:
 
     deploys              left to FTS5
     getUserById          its parts: get user by id
@@ -10,8 +11,9 @@ case and accents, and stems. This module adds what it cannot do, in the column `
     東京都               the pairs 東京 京都, and the last character alone, so that any character begins a token
     🚀                   u1f680
 
-Scripts that put no blanks between words are taken out of the other columns, which frees the Latin glued to them. What `indexed`
-returns has to be the same for the same `TOKENISER_VERSION`: the table keeps no text, words are taken out by telling it again.
+Scripts that put no blanks between words are taken out of the other columns, which frees the Latin glued to them. The
+same memory must give the same words as long as `TOKENISER_VERSION` and Python's Unicode version stand: the table keeps
+no text, so taking words out means telling it again what was put in.
 
 Source: pairs of characters for Japanese, Chinese and Korean, as in Lucene's CJKAnalyzer.
 """
@@ -54,7 +56,7 @@ _HIRAGANA_ONLY: Final = re.compile(f"[{_HIRAGANA}]+")
 
 # Names. A hyphen or a dot joins two pieces, any number of underscores does.
 _NAME: Final = r"[^\W_]++(?:(?:[-.]|_++)[^\W_]++)*+"
-_NAMES: Final = re.compile(rf"[A-Z]?[a-z]++(?!\w|[-.][^\W_])|({_NAME})")  # a plain word, by far the most, is an empty group
+_NAMES: Final = re.compile(rf"[A-Z]?[a-z]++(?!\w|[-.][^\W_])|({_NAME})")  # the group stays empty for a plain word
 _PIECE: Final = re.compile(r"[^\W_]+")
 _JOINT: Final = re.compile(r"[-.]|_+")
 _PART: Final = re.compile(r"[A-Z]{2,}s(?![^\W\d_A-Z])|[A-Z]+(?![^\W\d_A-Z])\d*|[A-Z]?[^\W\d_A-Z]+\d*|\d+")
@@ -67,7 +69,7 @@ _ABBREVIATED: Final = range(7, 13)  # characters of a commit id, as git and peop
 
 # Characters.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-_ODD: Final = re.compile(r"[^\w\s\x21-\x7e]|[ßẞ\u19b0-\u19c9\u1cf2\u1cf3]")  # the last are letters that FTS5 does not know
+_ODD: Final = re.compile(r"[^\w\s\x21-\x7e]|[ßẞ\u19b0-\u19c9\u1cf2\u1cf3]")  # the last: letters unknown to FTS5
 _SYMBOL: Final = re.compile(r"[^\w\s\x00-\x7f]")  # in plain text, that is all it can be
 _MARKS: Final = re.compile(rf"(?<=[^\w\s\x00-\x7f]{{{_MARKS_MAX}}})[^\w\s\x00-\x7f]+")
 _SKIN_TONES: Final = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
@@ -80,17 +82,17 @@ _QUOTED: Final = re.compile('"([^"]*)"|“([^“”]*)”|「([^「」]*)」')
 _SPOKEN: Final = re.compile(rf"(?P<run>[{_UNSPACED}]+)|(?P<symbol>[^\w\s\x00-\x7f])|(?P<name>{_NAME})")
 _COLUMNS: Final = "{subject body tags extra}"
 _PHRASE_COLUMNS: Final = "{subject body tags}"
-_STOP: Final = frozenset(
+_FUNCTION_WORDS: Final = """
+    a about above after again all also am an and any are as at be because been before being below between both but
+    by can cannot could did do does doing don down during each few for from further had has have having he her here
+    hers herself him himself his how i if in into is it its itself just let me more most my myself no nor not now of
+    off on once only or other our ours ourselves out over own same she should so some such than that the their
+    theirs them themselves then there these they this those through to too under until up upon us very was we were
+    what when where which while who whom whose why will with would you your yours yourself yourselves s t d ll m o
+    re ve y isn doesn didn wasn won wouldn shouldn couldn aren hasn hadn haven tell say said mention mentioned many
+    much anything something ever 何
     """
-    a about above after again all also am an and any are as at be because been before being below between both but by can
-    cannot could did do does doing don down during each few for from further had has have having he her here hers herself him
-    himself his how i if in into is it its itself just let me more most my myself no nor not now of off on once only or other
-    our ours ourselves out over own same she should so some such than that the their theirs them themselves then there these
-    they this those through to too under until up upon us very was we were what when where which while who whom whose why
-    will with would you your yours yourself yourselves s t d ll m o re ve y isn doesn didn wasn won wouldn shouldn couldn
-    aren hasn hadn haven tell say said mention mentioned many much kind kinds type anything something ever 何
-    """.split()
-)
+_STOP: Final = frozenset(_FUNCTION_WORDS.split())
 
 
 class IndexedText(Struct, frozen=True):
@@ -117,7 +119,7 @@ class Token(Struct, frozen=True):
 class Word(Struct, frozen=True):
     """A word of a query, in whatever form it may have been written down.
 
-    Each of `tokens` is a sign of the word, for queries that take any of them; `expression` matches where the word is present.
+    Each of `tokens` is a sign of the word, for queries that take any of them; `expression` matches where it is present.
     """
 
     text: str
@@ -147,18 +149,18 @@ class Terms(Struct, frozen=True):
 def indexed(subject: str, text: str, tags: Sequence[str], refs: Sequence[str]) -> IndexedText:
     """The columns of one memory.
 
-    References follow the text in `body`: there FTS5 keeps the pieces of a path side by side, and a quoted path is a phrase.
+    References follow the text in `body`: there the pieces of a path stand side by side, so a quoted path is a phrase.
     """
     extra: list[str] = []
-    columns = [_column(words, extra) for words in (subject, "\n".join((text, *refs)), "\n".join(tags))]
-    return IndexedText(*columns, " ".join(extra))
+    first, second, third = (_column(words, extra) for words in (subject, "\n".join((text, *refs)), "\n".join(tags)))
+    return IndexedText(first, second, third, " ".join(extra))
 
 
 def parse(query: str) -> Terms:
     """The phrases and words of a query; whatever is typed is literal text.
 
-    Text in "…", “…” or 「…」 is a phrase, up to `limits.QUERY_PHRASES_MAX` of them. Function words count only where nothing else
-    is left. Of too many words the longest `limits.QUERY_TERMS_MAX` are kept.
+    Text in "…", “…” or 「…」 is a phrase, for the first `limits.QUERY_PHRASES_MAX` of them. Function words count only
+    where nothing else is left. Of too many words the longest `limits.QUERY_TERMS_MAX` are kept.
 
     Raises:
         UsageError: the query has more than four times as many words.
@@ -182,7 +184,7 @@ def scoped(expression: str) -> str:
 
 
 def _normalised(text: str) -> str:
-    """The text in NFKC, which makes one of full and half width, of ligatures and letters, of composed and decomposed."""
+    """The text in NFKC: one form of full and half width, of composed and decomposed, of a ligature and its letters."""
     if text.isascii():
         return text
     bound = _NFKC_GROWTH_MAX * len(text) + _NFKC_SLACK_CHARS
@@ -267,7 +269,8 @@ class _Name(Struct, frozen=True):
         """The name in a query: joined, or else its pieces or its parts side by side."""
         wholes = [*self.joined, *map(_version, self.versions)]
         forms = dict.fromkeys([*wholes[:1], " ".join(self.pieces), " ".join(self.parts)])
-        tokens = dict.fromkeys([*wholes, *_telling(self.parts[:_PARTS_MAX])])
+        is_version = bool(self.versions) and not self.joined
+        tokens = dict.fromkeys(wholes if is_version else [*wholes, *_telling(self.parts[:_PARTS_MAX])])
         return Word(self.text, tuple(map(Token, tokens)), _any(map(_string, forms)))
 
 
@@ -333,7 +336,7 @@ def _commit_word(text: str) -> Word:
 def _run_words(run: str) -> Iterator[Word]:
     """The words of an unbroken run: its stretches of one script, without those of hiragana if there are others.
 
-    Hiragana are endings and particles for the most part. A character alone is the beginning of a pair, or the last of its run.
+    Hiragana are endings and particles for the most part. A character alone begins a pair, or is the last of its run.
     """
     segments = _SEGMENT.findall(run)
     telling = [segment for segment in segments if not _HIRAGANA_ONLY.fullmatch(segment)]
@@ -354,12 +357,11 @@ def _segment_words(segment: str) -> Iterator[Word]:
 
 def _spelt_apart(words: list[Word]) -> list[Word]:
     """The words, each of which may also stand as all of them in one: "get user by id" asks for getuserbyid as well."""
-    if not 1 < len(words) <= _SPELT_APART_MAX or not all(word.tokens == (Token(word.text),) for word in words):
-        return words
     joined = Token("".join(word.text for word in words))
-    if not joined.text.isascii():
+    plain = joined.text.isascii() and all(word.tokens == (Token(word.text),) for word in words)
+    if not plain or not 1 < len(words) <= _SPELT_APART_MAX:
         return words
-    return [Word(word.text, (*word.tokens, joined), _any((word.expression, joined.expression))) for word in words]
+    return [_word(word.text, (*word.tokens, joined)) for word in words]
 
 
 def _is_noise(text: str) -> bool:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -69,9 +69,13 @@ def _rules_for(text: str) -> Iterable[_Rule]:
 
 
 def _long_runs(text: str) -> str:
-    """The runs of at least `RUN_CHARS_MIN` token characters in *text*, in one string."""
+    """The runs of at least `RUN_CHARS_MIN` token characters in *text*, in one string.
+
+    A run of small letters only is left out: names and paths look like that, hardly one token in 10,000 does.
+    """
     words = text.encode("ascii", "replace").translate(_SPACE_OUT).split()
-    return b" ".join([word for word in words if len(word) >= RUN_CHARS_MIN]).decode("ascii")
+    runs = [word for word in words if len(word) >= RUN_CHARS_MIN and word.translate(None, _SMALL_LETTERS)]
+    return b" ".join(runs).decode("ascii")
 
 
 def _mask(text: str, rule: _Rule, counts: dict[str, int]) -> str:
@@ -90,7 +94,8 @@ def _mask(text: str, rule: _Rule, counts: dict[str, int]) -> str:
 
 # What a token character is: all others, a space among them, end a run. The question mark is left out, because it also
 # stands for every character that is not ASCII.
-_TOKEN_CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=+~%@"
+_SMALL_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz_-./:=+~%@"
+_TOKEN_CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" + _SMALL_LETTERS
 _SPACE_OUT: Final = bytes(code if code in _TOKEN_CHARS else ord(" ") for code in range(256))
 
 # Stand-ins: words that say so, the sequences that people type, and rows of one character, though not of A, _ or -:
@@ -103,7 +108,7 @@ _PLACEHOLDER: Final = (
 _NEVER_PLACEHOLDER: Final = frozenset({"private-key", "url-password"})  # these have exceptions of their own
 
 
-class _Rule(NamedTuple):
+class _Rule(msgspec.Struct, frozen=True):
     """One anchor and what a secret that starts with it, or contains it, looks like.
 
     `pattern` masks its group `secret`, or all that it matches.
@@ -114,20 +119,30 @@ class _Rule(NamedTuple):
     pattern: str
 
 
-# A word begins here, perhaps after a written-out line end (\n in JSON) or a percent escape (%3D).
-_START: Final = r"(?:(?<![A-Za-z0-9]{0})|(?<=\\[nrt]{0})|(?<=%[0-9A-Fa-f]{{2}}{0}))"
 _END: Final = r"(?![A-Za-z0-9]|\[redacted:)"  # a mask stands for the characters that were there
 _TAIL: Final = r"[A-Za-z0-9_-]*+"  # longer than the format says: masked to its end, no part of it may stay
 
 
-def _token(name: str, anchors: str, body: str) -> list[_Rule]:
-    """Rules for tokens that start with one of *anchors* (separated by spaces) and go on with at least *body*."""
-    return [_Rule(name, a, re.escape(a) + _START.format(re.escape(a)) + body + _TAIL) for a in anchors.split()]
+def _token(name: str, anchors: str, body: str, end: str = _TAIL) -> list[_Rule]:
+    """Rules for tokens that start with one of *anchors* (separated by spaces) and go on with at least *body*.
+
+    In the pattern the anchor comes first, since `re` finds a literal fast, and is then looked back over.
+    """
+    escaped = [(anchor, anchor.replace(".", r"\.")) for anchor in anchors.split()]
+    return [_Rule(name, anchor, literal + _word_began(literal) + body + end) for anchor, literal in escaped]
 
 
 def _exact(name: str, anchors: str, body: str) -> list[_Rule]:
     """As `_token`, and nothing longer: for prefixes so short that only the length tells."""
-    return [_Rule(name, a, re.escape(a) + _START.format(re.escape(a)) + body + _END) for a in anchors.split()]
+    return _token(name, anchors, body, _END)
+
+
+def _word_began(literal: str = "", *, no_other: str = "") -> str:
+    r"""A look back over *literal* for the beginning of a word: no letter, digit or character of *no_other* is before it.
+
+    A line end or a percent escape that is written out (\n, %3D) may be.
+    """
+    return rf"(?:(?<![A-Za-z0-9{no_other}]{literal})|(?<=\\[nrt]{literal})|(?<=%[0-9A-Fa-f]{{2}}{literal}))"
 
 
 def _within(name: str, anchors: tuple[str, ...], pattern: str) -> list[_Rule]:
@@ -138,7 +153,7 @@ def _within(name: str, anchors: tuple[str, ...], pattern: str) -> list[_Rule]:
 _KEY_LINES: Final = (  # base64 lines, and the header lines that PEM and PGP put before them
     r"(?:(?:\s|\\[nrt]|[\\\"'+,|>*#]){1,16}+"
     r"(?:[A-Z][A-Za-z-]{2,20}: [^\n\\]{1,120}+|[A-Za-z0-9+/=]{16,}+))++"
-    r"(?:(?:\s|\\[nr]){1,8}+[A-Za-z0-9+/=]{1,63}+(?=\s|\\[nr]|[\"'`]|\Z))?"
+    r"(?:(?:\s?\n|(?:\\r)?\\n)[ \t>|]{0,8}+[A-Za-z0-9+/=]{1,63}+(?=[ \t]{0,8}(?:\r?\n|\\[nr]|[\"'`]|\Z)))?"
 )
 
 _BLOCK_RULES: Final[tuple[_Rule, ...]] = (
@@ -162,9 +177,9 @@ _RUN_RULES: Final[tuple[_Rule, ...]] = (
     *_within(
         "azure-client-secret",
         ("Q~",),
-        r"(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~-])",
+        _word_began(no_other="_~.-") + r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~-])",
     ),
-    *_within("azure-sas", ("sig=",), r"sig=(?<![A-Za-z0-9]sig=)(?P<secret>[A-Za-z0-9%]{40,80}+%3[Dd])"),
+    *_within("azure-sas", ("sig=",), r"sig=" + _word_began("sig=") + r"(?P<secret>[A-Za-z0-9%]{40,80}+%3[Dd])"),
     *_within(
         "azure-storage-key",
         ("AccountKey=", "SharedAccessKey="),
@@ -182,7 +197,8 @@ _RUN_RULES: Final[tuple[_Rule, ...]] = (
     *_within(
         "discord-bot-token",
         ("MD", "MT", "Mj", "Mz", "ND", "NT", "Nj", "Nz", "OD", "OT", "Oj", "Oz"),
-        r"(?<![A-Za-z0-9_-])(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){5}[A-Za-z0-9]{2,7}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}"
+        _word_began(no_other="_-")
+        + r"(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){5}[A-Za-z0-9]{2,7}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}"
         + _TAIL,
     ),
     *_token(
@@ -246,7 +262,7 @@ _RUN_RULES: Final[tuple[_Rule, ...]] = (
     *_token("slack-token", "xapp-", r"[0-9]-[A-Za-z0-9-]{40}"),
     *_token("slack-webhook", "hooks.slack.com/", r"(?:services|workflows|triggers)/[A-Za-z0-9_/-]{30,}+"),
     *_token("square-token", "sq0atp- sq0csp-", r"[A-Za-z0-9_-]{22}"),
-    *_token("square-token", "EAAA", r"[A-Za-z0-9_-]{56}"),
+    *_token("square-token", "EAAA", r"(?<![+/]EAAA)[A-Za-z0-9_-]{56}"),
     *_token("stripe-key", "sk_live_ rk_live_ sk_test_ rk_test_", r"[A-Za-z0-9]{16}"),
     *_token("stripe-webhook-secret", "whsec_", r"[A-Za-z0-9+/=]{32,}+"),
     *_token("supabase-key", "sbp_", r"(?:v0_)?[0-9a-f]{40}"),
@@ -254,15 +270,17 @@ _RUN_RULES: Final[tuple[_Rule, ...]] = (
     *_token("tailscale-key", "tskey-", r"[a-z]{3,8}-[A-Za-z0-9]{8,32}-[A-Za-z0-9]{16}"),
     *_token("tavily-key", "tvly-", r"[A-Za-z0-9-]{28}"),
     *_token("teams-webhook", "webhook.office.com/webhookb2/", r"[A-Za-z0-9@/-]{60,}+"),
-    *_within("telegram-bot-token", (":AA",), r"(?<![0-9A-Za-z])[0-9]{8,10}:AA[A-Za-z0-9_-]{33}" + _END),
-    *_within("terraform-token", (".atlasv1.",), r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}+"),
+    *_within("telegram-bot-token", (":AA",), _word_began() + r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}" + _END),
+    *_within("terraform-token", (".atlasv1.",), _word_began() + r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}+"),
     *_exact("twilio-key", "SK", r"[0-9a-f]{32}"),
     *_token("vault-token", "hvs. hvb. hvr.", r"[A-Za-z0-9_-]{24}"),
     *_token("xai-key", "xai-", r"[A-Za-z0-9]{70}"),
     *_within(
         "jwt",
         ("eyJ",),
-        r"eyJ(?<![A-Za-z0-9_-]eyJ)[A-Za-z0-9_-]{8,4096}+\.eyJ[A-Za-z0-9_-]{8,16384}+\.[A-Za-z0-9_-]{10,}+",
+        r"eyJ"
+        + _word_began("eyJ", no_other="_-")
+        + r"[A-Za-z0-9_-]{8,4096}+\.eyJ[A-Za-z0-9_-]{8,16384}+\.[A-Za-z0-9_-]{10,}+",
     ),
 )
 

@@ -1,10 +1,11 @@
 """The one way to the database file: how it is made, opened and written, and what its faults are called.
 
-The only module that knows apsw's errors. `Database.write` is the only way to change anything: one `BEGIN IMMEDIATE` transaction,
-waited for with jitter up to `limits.WRITE_WAIT_MS_MAX`, that either commits wholly or raises a `StoreError`.
+The only module that knows apsw's errors. `Database.write` is the only way to change anything: one `BEGIN IMMEDIATE`
+transaction, waited for with jitter up to `limits.WRITE_WAIT_MS_MAX`, that either commits wholly or raises a
+`StoreError`.
 
-apsw carries its own current SQLite; the standard library's module must never be imported beside it (two copies of SQLite in one
-process break each other's file locks).
+apsw carries its own current SQLite; the standard library's module must never be imported beside it (two copies of
+SQLite in one process break each other's file locks).
 """
 
 from __future__ import annotations
@@ -24,18 +25,17 @@ import apsw
 from nokosu import limits
 from nokosu.errors import OutcomeUnknown, StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
 from nokosu.store import lock_holder, schema
+from nokosu.store.sqlite import Connection, Row
 
 _AUTOCHECKPOINT_PAGES: Final = 1000
 _KEEP_WAL: Final = ctypes.c_int(1)  # SQLite reads the flag through its address
-
-Row = tuple[Any, ...]
 
 
 class Database:
     """One connection to one database file, for one process and one thread at a time.
 
-    Reading and writing raise only `StoreError`. After a fault of the disk the connection is thrown away and a new one is opened
-    for the next call, so that the process goes on working once the disk does.
+    Reading and writing raise only `StoreError`. After a fault of the disk the connection is thrown away and a new one
+    is opened for the next call, so that the process goes on working once the disk does.
     """
 
     def __init__(self, path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> None:
@@ -47,7 +47,7 @@ class Database:
         self._vfs = vfs
         self._wait_ms = wait_ms
         self._pid = os.getpid()
-        self._open: apsw.Connection | None = None
+        self._open: Connection | None = None
         self._migrate()
 
     @property
@@ -58,7 +58,7 @@ class Database:
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Row]:
         """All rows that a query answers with."""
         try:
-            return self._connection().execute(sql, values).fetchall()
+            return self._connection().rows(sql, values)
         except apsw.Error as error:
             raise self._fault(error, "") from error
 
@@ -68,7 +68,7 @@ class Database:
         return found[0] if found else None
 
     @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
+    def reading(self) -> Iterator[Connection]:
         """One unchanging view of the database over several queries."""
         connection = self._connection()
         try:
@@ -82,8 +82,9 @@ class Database:
             raise self._fault(error, "") from error
 
     @contextmanager
-    def write(self) -> Iterator[apsw.Connection]:
-        """A transaction that holds the write lock; it commits at the end, and rolls back when anything is raised inside.
+    def write(self) -> Iterator[Connection]:
+        """A transaction that holds the write lock; it commits at the end, and rolls back when anything is raised
+        inside.
 
         Raises:
             StoreLocked: another process held the lock longer than the wait; nothing was written.
@@ -121,10 +122,12 @@ class Database:
         return True
 
     def copy_to(self, target: Path) -> None:
-        """Write a complete copy of the database, keys included, to *target*, which is made with mode 0600 and must not exist."""
+        """Write a complete copy of the database, keys included, to *target*, which is made with mode 0600 and must not
+        exist.
+        """
         _make_private(target)
         try:
-            copy = apsw.Connection(str(target))
+            copy = Connection(str(target))
             try:
                 with copy.backup("main", self._connection(), "main") as backup:
                     while not backup.done:
@@ -141,14 +144,14 @@ class Database:
         """Close the file; the next call opens it again."""
         self._discard()
 
-    def _connection(self) -> apsw.Connection:
+    def _connection(self) -> Connection:
         if os.getpid() != self._pid:
             raise StoreError("the store was opened before a fork: open it anew in this process")
         if self._open is None:
             self._open = self._connect()
         return self._open
 
-    def _connect(self) -> apsw.Connection:
+    def _connect(self) -> Connection:
         try:
             connection = connect(self.path, vfs=self._vfs, wait_ms=self._wait_ms)
             schema.check_readable(connection)
@@ -162,7 +165,7 @@ class Database:
             with self.write():
                 schema.migrate(connection)
 
-    def _roll_back(self, connection: apsw.Connection) -> None:
+    def _roll_back(self, connection: Connection) -> None:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -203,9 +206,9 @@ class Database:
         )
 
 
-def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> apsw.Connection:
+def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> Connection:
     """Open an existing file for reading and, where the file system lets us, writing. No other code opens one."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    connection = Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
     connection.set_busy_handler(_jitter(wait_ms))
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     for pragma in (
@@ -214,6 +217,7 @@ def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_W
         "trusted_schema=OFF",  # a file from elsewhere cannot make us run its functions
         "cell_size_check=ON",  # damage is found where it is, not where it leads
         "secure_delete=ON",  # a purged text must not stay in free pages: on before the text is ever moved
+        "temp_store=MEMORY",  # verify compares with a second index; a read writes no file
         f"wal_autocheckpoint={_AUTOCHECKPOINT_PAGES}",
         *(("fullfsync=ON", "checkpoint_fullfsync=ON") if sys.platform == "darwin" else ()),
     ):
@@ -223,16 +227,16 @@ def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_W
     return connection
 
 
-def create(path: Path, fill: Callable[[apsw.Connection], None]) -> None:
+def create(path: Path, fill: Callable[[Connection], None]) -> None:
     """Make a new database at *path*, wholly or not at all: schema, then what *fill* writes.
 
-    It is made beside *path* and linked into place, so another process sees either nothing or a finished file; when another was
-    first, that one stays.
+    It is made beside *path* and linked into place, so another process sees either nothing or a finished file; when
+    another was first, that one stays.
 
     Raises:
         StoreReadOnly, StoreFull, StoreError: it could not be made.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{random.randbytes(4).hex()}.new")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.new")
     try:
         _make_private(temporary)
         connection = connect(temporary)
@@ -287,7 +291,7 @@ def _jitter(wait_ms: int) -> Callable[[int], bool]:
             deadline = now + wait_ms / 1000
         if now >= deadline:
             return False
-        time.sleep(min(random.uniform(0.0005, 0.004 * min(attempt + 1, 8)), deadline - now))
+        time.sleep(min(random.uniform(0.0005, 0.004 * min(attempt + 1, 8)), deadline - now))  # noqa: S311 - no secret
         return True
 
     return handler

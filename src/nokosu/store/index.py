@@ -1,8 +1,8 @@
 """The index: memories, their words and their links, kept in step with the log. A projection: `rebuild` makes it anew.
 
-Before records are added to a memory its words are taken out (`remove`), afterwards the memory is folded again and put back
-(`add`), in the same transaction. The full-text table keeps no text of its own, so taking words out means telling it exactly
-what was put in; both come from `_words`, of the same records.
+Before records are added to a memory its words are taken out (`remove`), afterwards the memory is folded again and put
+back (`add`), in the same transaction. The full-text table keeps no text of its own, so taking words out means telling
+it exactly what was put in; both come from `_words`, of the same records.
 """
 
 from __future__ import annotations
@@ -11,79 +11,96 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
-import apsw
-
 from nokosu import records
+from nokosu.errors import RecordRefused
 from nokosu.fold import State, Status, Version, fold
 from nokosu.records import Content, Kind, Record
 from nokosu.search import text as search_text
 from nokosu.store import projects, scope
+from nokosu.store.sqlite import Connection
 
 _COLUMNS: Final = "subject, body, tags, extra, scope"
 _INDEXED: Final = (Status.LIVE, Status.FORGOTTEN)
+DAMAGED: Final = State(Status.DAMAGED, (), (), None, None)
 
 
 class Index:
     """Memories, words and links of all spaces."""
 
-    def remove(self, connection: apsw.Connection, space: int, memories: Iterable[str]) -> None:
+    def remove(self, connection: Connection, space: int, memories: Iterable[str]) -> None:
         """Take the words of *memories* out, before their records change."""
         for memory in memories:
-            row = connection.execute(
-                "SELECT n, project, status FROM memory WHERE id = ? AND space = ?", (memory, space)
-            ).fetchone()
-            if row is not None and row[2] in _INDEXED:
-                state = fold(counted_records(connection, space, memory))
-                values = (row[0], *_words(connection, space, row[1], state.versions))
-                connection.execute(f"INSERT INTO word (word, rowid, {_COLUMNS}) VALUES ('delete', ?, ?, ?, ?, ?, ?)", values)
+            row = connection.row("SELECT n, project, status FROM memory WHERE id = ? AND space = ?", (memory, space))
+            if row is None or row[2] not in _INDEXED:
+                continue
+            found = counted_records(connection, space, memory)
+            if (
+                found is not None
+            ):  # words of a memory that was damaged since stay behind until a rebuild; they lead nowhere
+                values = (row[0], *words_of(space, row[1], fold(found).versions))
+                connection.run(
+                    f"INSERT INTO word (word, rowid, {_COLUMNS}) VALUES ('delete', ?, ?, ?, ?, ?, ?)", values
+                )
 
-    def add(self, connection: apsw.Connection, space: int, memories: Iterable[str]) -> None:
+    def add(self, connection: Connection, space: int, memories: Iterable[str]) -> None:
         """Fold *memories* from their records and put them into the tables, after their records changed."""
         for memory in memories:
             found = counted_records(connection, space, memory)
-            state = fold(found)
+            state = fold(found) if found is not None else DAMAGED
             project = self._project(connection, state.shown)
             n = _put_memory(connection, space, memory, state, project)
             _put_edges(connection, space, memory, state)
             if state.status in _INDEXED:
-                values = (n, *_words(connection, space, project, state.versions))
-                connection.execute(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
+                values = (n, *words_of(space, project, state.versions))
+                connection.run(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
             if state.status == Status.PURGED:
                 scrub(connection, space, memory)
 
-    def rebuild(self, connection: apsw.Connection, word_table: str) -> int:
+    def rebuild(self, connection: Connection, word_table: str) -> int:
         """Make every projection of the records anew, inside the caller's transaction; how many memories there are.
 
-        *word_table* is the SQL that makes the full-text table: it is dropped first, so that damage in it does not matter.
+        *word_table* is the SQL that makes the full-text table: it is dropped first, so that damage in it does not
+        matter.
         """
-        connection.execute("DROP TABLE word")
-        connection.execute(word_table)
+        connection.run("DROP TABLE word")
+        connection.run(word_table)
         for table in ("memory", "edge", "project", "project_key"):
-            connection.execute(f"DELETE FROM {table}")
-        named = connection.execute(
+            connection.run(f"DELETE FROM {table}")
+        named = connection.rows(
             "SELECT log.space, record.memory FROM record JOIN log ON log.n = record.log WHERE record.memory <> '' "
             "GROUP BY 1, 2 ORDER BY min(record.n)"
-        ).fetchall()
+        )
         for space, memory in named:
             self.add(connection, space, [memory])
         return len(named)
 
-    def _project(self, connection: apsw.Connection, shown: Version | None) -> int | None:
+    def _project(self, connection: Connection, shown: Version | None) -> int | None:
         if shown is None:
             return None
         core = shown.record.core
         return projects.resolve(connection, core.author.projects, shown.content.project, core.hlc)
 
 
-def counted_records(connection: apsw.Connection, space: int, memory: str) -> list[Record]:
-    """The records that name *memory* in *space*, of the devices that count there, in the order they came."""
-    rows = connection.execute(
-        "SELECT record.header, record.signature, record.body FROM record JOIN log ON log.n = record.log "
+def counted_records(connection: Connection, space: int, memory: str) -> list[Record] | None:
+    """The records that name *memory* in *space*, of the devices that count there, in the order they came.
+
+    None when one of them is not what was written: what is left must not be taken for the memory.
+    """
+    rows = connection.rows(
+        "SELECT record.header, record.signature, record.body, record.hash FROM record JOIN log ON log.n = record.log "
         "JOIN member ON member.space = log.space AND member.device = log.device "
         "WHERE record.memory = ? AND log.space = ? ORDER BY record.n",
         (memory, space),
-    ).fetchall()
-    return [records.read(*row) for row in rows]
+    )
+    try:
+        found = [records.read(header, signature, body) for header, signature, body, _ in rows]
+    except RecordRefused:
+        return None
+    whole = all(
+        record.hash == row[3] and (record.body is None or record.body_is_whole()) and record.core.memory == memory
+        for record, row in zip(found, rows, strict=True)
+    )
+    return found if whole else None
 
 
 def text_digest(text: str) -> int:
@@ -91,29 +108,29 @@ def text_digest(text: str) -> int:
     return int.from_bytes(sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
-def scrub(connection: apsw.Connection, space: int, memory: str) -> None:
+def scrub(connection: Connection, space: int, memory: str) -> None:
     """Remove the bodies of a purged memory's records; their signed headers stay."""
-    rows = connection.execute(
+    rows = connection.rows(
         "SELECT record.n, record.header, record.signature FROM record JOIN log ON log.n = record.log "
         "WHERE record.memory = ? AND log.space = ? AND record.body IS NOT NULL",
         (memory, space),
-    ).fetchall()
+    )
     for n, header, signature in rows:
         if records.read(header, signature, None).core.kind != Kind.PURGE:
-            connection.execute("UPDATE record SET body = NULL WHERE n = ?", (n,))
+            connection.run("UPDATE record SET body = NULL WHERE n = ?", (n,))
 
 
-def memory_row(connection: apsw.Connection, memory: str, state: State, project: int | None) -> tuple[Any, ...]:
-    """The columns of a memory that follow from its records, in the order of `_MEMORY_COLUMNS`."""
+def memory_row(connection: Connection, memory: str, state: State, project: int | None) -> tuple[Any, ...]:
+    """The columns of a memory that follow from its records, in the order of `MEMORY_COLUMNS`."""
     shown = state.shown
     if shown is None:
         created = state.created.core.wall if state.created else None
         return (state.status, None, None, "", "", None, None, 0, None, created, created, None, None, state.forgotten_ms)
     record, content = shown.record, shown.content
-    row = connection.execute(
+    row = connection.row(
         "SELECT record.n, log.device FROM record JOIN log ON log.n = record.log WHERE record.memory = ? AND record.hash = ?",
         (memory, record.hash),
-    ).fetchone()
+    )
     assert row is not None
     assert state.created is not None
     return (
@@ -123,33 +140,33 @@ def memory_row(connection: apsw.Connection, memory: str, state: State, project: 
     )  # fmt: skip
 
 
-_MEMORY_COLUMNS: Final = (
+MEMORY_COLUMNS: Final = (
     "status", "record", "project", "type", "agent", "device", "importance", "conflict", "digest", "created", "updated", "hlc",
     "expires", "forgotten",
 )  # fmt: skip
-_UPDATE_MEMORY: Final = f"UPDATE memory SET {', '.join(f'{name} = ?' for name in _MEMORY_COLUMNS)} WHERE n = ?"
+_UPDATE_MEMORY: Final = f"UPDATE memory SET {', '.join(f'{name} = ?' for name in MEMORY_COLUMNS)} WHERE n = ?"
 _INSERT_MEMORY: Final = (
-    f"INSERT INTO memory (id, space, {', '.join(_MEMORY_COLUMNS)}) VALUES (?, ?, {', '.join('?' * len(_MEMORY_COLUMNS))})"
+    f"INSERT INTO memory (id, space, {', '.join(MEMORY_COLUMNS)}) VALUES (?, ?, {', '.join('?' * len(MEMORY_COLUMNS))})"
 )
 
 
-def _put_memory(connection: apsw.Connection, space: int, memory: str, state: State, project: int | None) -> int:
+def _put_memory(connection: Connection, space: int, memory: str, state: State, project: int | None) -> int:
     values = memory_row(connection, memory, state, project)
-    row = connection.execute("SELECT n FROM memory WHERE id = ? AND space = ?", (memory, space)).fetchone()
+    row = connection.row("SELECT n FROM memory WHERE id = ? AND space = ?", (memory, space))
     if row is not None:
-        connection.execute(_UPDATE_MEMORY, (*values, row[0]))
+        connection.run(_UPDATE_MEMORY, (*values, row[0]))
         return int(row[0])
-    connection.execute(_INSERT_MEMORY, (memory, space, *values))
+    connection.run(_INSERT_MEMORY, (memory, space, *values))
     return connection.last_insert_rowid()
 
 
-def _put_edges(connection: apsw.Connection, space: int, memory: str, state: State) -> None:
-    connection.execute("DELETE FROM edge WHERE space = ? AND newer = ?", (space, memory))
+def _put_edges(connection: Connection, space: int, memory: str, state: State) -> None:
+    connection.run("DELETE FROM edge WHERE space = ? AND newer = ?", (space, memory))
     for older in state.shown.content.supersedes if state.shown else ():
-        connection.execute("INSERT OR IGNORE INTO edge (space, older, newer) VALUES (?, ?, ?)", (space, older, memory))
+        connection.run("INSERT OR IGNORE INTO edge (space, older, newer) VALUES (?, ?, ?)", (space, older, memory))
 
 
-def _words(connection: apsw.Connection, space: int, project: int | None, versions: Sequence[Version]) -> tuple[str, ...]:
+def words_of(space: int, project: int | None, versions: Sequence[Version]) -> tuple[str, ...]:
     """What the full-text table is told of a memory: all its concurrent versions, so that none is lost to a search."""
     parts = [_indexed(version.content) for version in versions]
     record, content = versions[0].record, versions[0].content

@@ -1,7 +1,7 @@
 """Which process holds the write lock of a database, asked of the operating system.
 
-SQLite's WAL lock is a POSIX record lock on one byte of the `-shm` file. Opening and closing that file in our own process would
-drop our own locks on it, so a child process asks.
+SQLite's WAL lock is a POSIX record lock on one byte of the `-shm` file. Opening and closing that file in our own
+process would drop our own locks on it, so a child process asks.
 
 Source: SQLite, "WAL-mode File Format", section "WAL Locks"; fcntl(2), F_GETLK.
 """

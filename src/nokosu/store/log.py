@@ -1,7 +1,7 @@
 """The log: the one door by which anything enters the store.
 
-A save, a record that arrives live, one that is fetched and one that is imported all end in `_insert`, which adds the record, keeps
-count of what is held without a gap, and has the index follow, in one transaction.
+A save, a record that arrives live, one that is fetched and one that is imported all end in `_insert`, which adds the
+record, keeps count of what is held without a gap, and has the index follow, in one transaction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any, Final
 
-import apsw
 from msgspec import Struct
 
 from nokosu import clock, ids, limits, records
@@ -24,6 +23,7 @@ from nokosu.store import roster
 from nokosu.store.connection import Database
 from nokosu.store.index import Index
 from nokosu.store.roster import Space
+from nokosu.store.sqlite import Connection
 
 _BATCH: Final = 64  # records verified ahead of each look at the time
 
@@ -75,8 +75,8 @@ class Log:
         Appending a record twice is normal: peers echo, and reconcile fetches what a subscriber already brought.
 
         Raises:
-            RecordRefused: its space or device is not known here, it does not belong to its log, or its signature is not the device's.
-            StoreLocked: another process held the write lock too long; nothing was written.
+            RecordRefused: its space or device is not known here, it does not belong to its log, or its signature is not
+            the device's. StoreLocked: another process held the write lock too long; nothing was written.
         """
         return self.append_many([record])[0]
 
@@ -96,7 +96,7 @@ class Log:
                 part = part[len(done) :]
         return outcomes
 
-    def write(self, connection: apsw.Connection, space: Space, entries: Sequence[Entry]) -> list[Record]:
+    def write(self, connection: Connection, space: Space, entries: Sequence[Entry]) -> list[Record]:
         """Sign *entries* as this device's next records in *space* and add them, inside the caller's transaction."""
         device, key = roster.own_device(connection), self._signing_key(connection)
         log, head = self._own_log(connection, space, device)
@@ -124,7 +124,7 @@ class Log:
         self._insert_all(connection, space.n, [(log.n, record) for record in made])
         return made
 
-    def copy_own(self, connection: apsw.Connection, source: Space, target: Space) -> int:
+    def copy_own(self, connection: Connection, source: Space, target: Space) -> int:
         """Append this device's records of *source* again in *target*, record ids unchanged; how many were new there.
 
         Doing it again adds only what is missing, so it can be resumed.
@@ -144,14 +144,16 @@ class Log:
         return len(copies)
 
     def vector(self, space: Space) -> list[Head]:
-        """For each log and branch of *space*: the highest number held without a gap, and the header hash there, in order."""
+        """For each log and branch of *space*: the highest number held without a gap, and the header hash there, in
+        order.
+        """
         rows = self._database.rows(
             "SELECT log.id, head.seq, head.hash FROM head JOIN log ON log.n = head.log WHERE log.space = ? ORDER BY 1, 2, 3",
             (space.n,),
         )
         return [Head(*row) for row in rows]
 
-    def _append_for_a_while(self, connection: apsw.Connection, part: list[Record]) -> list[Appended]:
+    def _append_for_a_while(self, connection: Connection, part: list[Record]) -> list[Appended]:
         """Append from the beginning of *part* until the time that a batch may hold the lock is over; at least one."""
         until = time.monotonic() + limits.BATCH_HOLD_MS_MAX / 1000
         high_water = _high_water(connection)
@@ -166,48 +168,51 @@ class Log:
         _keep_high_water(connection, high_water)
         return outcomes
 
-    def _admitted(self, connection: apsw.Connection, record: Record) -> tuple[int, int]:
+    def _admitted(self, connection: Connection, record: Record) -> tuple[int, int]:
         """The numbers of the space and the log that *record* belongs to, after checking that it does."""
-        space = connection.execute("SELECT n FROM space WHERE id = ?", (record.place.space,)).fetchone()
-        device = connection.execute("SELECT n, public_key FROM device WHERE id = ?", (record.core.device,)).fetchone()
+        space = connection.row("SELECT n FROM space WHERE id = ?", (record.place.space,))
+        device = connection.row("SELECT n, public_key FROM device WHERE id = ?", (record.core.device,))
         if space is None:
             raise RecordRefused("space: not one that this device is in", field="space")
         if device is None:
             raise RecordRefused("device: not one that is known here", field="device")
         if not keys.verifies(device[1], record.signature, record.header):
             raise RecordRefused("signature: not made by the device", field="signature")
-        log = connection.execute("SELECT n, space, device FROM log WHERE id = ?", (record.place.log,)).fetchone()
+        log = connection.row("SELECT n, space, device FROM log WHERE id = ?", (record.place.log,))
         if log is None:
-            connection.execute(
-                "INSERT INTO log (id, space, device, current) VALUES (?, ?, ?, 0)", (record.place.log, space[0], device[0])
+            connection.run(
+                "INSERT INTO log (id, space, device, current) VALUES (?, ?, ?, 0)",
+                (record.place.log, space[0], device[0]),
             )
             return space[0], connection.last_insert_rowid()
         if log[1:] != (space[0], device[0]):
             raise RecordRefused("log: belongs to another device or space", field="log")
         return space[0], log[0]
 
-    def _own_log(self, connection: apsw.Connection, space: Space, device: roster.Device) -> tuple[_OwnLog, Head | None]:
-        """The log that this device writes in *space*, and its end. A fresh one at first, and when the old one has branched."""
-        rows = connection.execute(
+    def _own_log(self, connection: Connection, space: Space, device: roster.Device) -> tuple[_OwnLog, Head | None]:
+        """The log that this device writes in *space*, and its end. A fresh one at first, and when the old one has
+        branched.
+        """
+        rows = connection.rows(
             "SELECT log.n, log.id, head.seq, head.hash FROM log JOIN head ON head.log = log.n "
             "WHERE log.space = ? AND log.device = ? AND log.current LIMIT 2",
             (space.n, device.n),
-        ).fetchall()
+        )
         if len(rows) == 1:
             n, id, seq, hash = rows[0]
             return _OwnLog(n, id, b""), Head(id, seq, hash)
         nonce = self._random(ids.BINARY_ID_BYTES)
         id = records.log_id(device.id, nonce)
-        connection.execute("UPDATE log SET current = 0 WHERE space = ? AND device = ?", (space.n, device.n))
-        connection.execute("INSERT INTO log (id, space, device, current) VALUES (?, ?, ?, 1)", (id, space.n, device.n))
+        connection.run("UPDATE log SET current = 0 WHERE space = ? AND device = ?", (space.n, device.n))
+        connection.run("INSERT INTO log (id, space, device, current) VALUES (?, ?, ?, 1)", (id, space.n, device.n))
         return _OwnLog(connection.last_insert_rowid(), id, nonce), None
 
-    def _signing_key(self, connection: apsw.Connection) -> keys.SigningKey:
+    def _signing_key(self, connection: Connection) -> keys.SigningKey:
         if self._key is None:
             self._key = roster.signing_key(connection)
         return self._key
 
-    def _insert_all(self, connection: apsw.Connection, space: int, batch: Sequence[tuple[int, Record]]) -> list[Appended]:
+    def _insert_all(self, connection: Connection, space: int, batch: Sequence[tuple[int, Record]]) -> list[Appended]:
         touched = {record.core.memory for _, record in batch if record.core.memory}
         self._index.remove(connection, space, touched)
         outcomes = [_insert(connection, log, record) for log, record in batch]
@@ -232,19 +237,17 @@ def _signed(key: keys.SigningKey, core: bytes, body: bytes | None, place: Positi
     return records.read(header, key.sign(header), body)
 
 
-def _insert(connection: apsw.Connection, log: int, record: Record) -> Appended:
+def _insert(connection: Connection, log: int, record: Record) -> Appended:
     """Add one record to its log; the caller has checked it, and sees to the index."""
     seq = record.place.seq
-    there = connection.execute(
-        "SELECT n, hash, body IS NULL FROM record WHERE log = ? AND seq = ?", (log, seq)
-    ).fetchall()
+    there = connection.rows("SELECT n, hash, body IS NULL FROM record WHERE log = ? AND seq = ?", (log, seq))
     for n, hash, bodiless in there:
         if hash == record.hash:
             if bodiless and record.body is not None:  # the index scrubs it again where a purge says so
-                connection.execute("UPDATE record SET body = ? WHERE n = ?", (record.body, n))
+                connection.run("UPDATE record SET body = ? WHERE n = ?", (record.body, n))
             return Appended.DUPLICATE
     linked = seq == 1 or _is_linked(connection, log, seq - 1, record.place.prev)
-    connection.execute(
+    connection.run(
         "INSERT INTO record (log, seq, linked, memory, hash, header, signature, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (log, seq, linked, record.core.memory, record.hash, record.header, record.signature, record.body),
     )
@@ -255,44 +258,42 @@ def _insert(connection: apsw.Connection, log: int, record: Record) -> Appended:
     return Appended.BRANCH if there else Appended.NEW
 
 
-def _is_linked(connection: apsw.Connection, log: int, seq: int, hash: bytes) -> bool:
-    row = connection.execute(
-        "SELECT 1 FROM record WHERE log = ? AND seq = ? AND hash = ? AND linked", (log, seq, hash)
-    ).fetchone()
+def _is_linked(connection: Connection, log: int, seq: int, hash: bytes) -> bool:
+    row = connection.row("SELECT 1 FROM record WHERE log = ? AND seq = ? AND hash = ? AND linked", (log, seq, hash))
     return row is not None
 
 
-def _link_what_follows(connection: apsw.Connection, log: int, seq: int, hash: bytes) -> None:
+def _link_what_follows(connection: Connection, log: int, seq: int, hash: bytes) -> None:
     """Records that waited for this one, and those that waited for them, are now held without a gap."""
     waiting = [(seq, hash)]
     while waiting:
         seq, hash = waiting.pop()
-        rows = connection.execute(
+        rows = connection.rows(
             "SELECT n, hash, header, signature FROM record WHERE log = ? AND seq = ? AND NOT linked", (log, seq + 1)
-        ).fetchall()
+        )
         for n, next_hash, header, signature in rows:
             if records.read(header, signature, None).place.prev == hash:
-                connection.execute("UPDATE record SET linked = 1 WHERE n = ?", (n,))
+                connection.run("UPDATE record SET linked = 1 WHERE n = ?", (n,))
                 move_head(connection, log, seq + 1, hash, next_hash)
                 waiting.append((seq + 1, next_hash))
 
 
-def move_head(connection: apsw.Connection, log: int, seq: int, prev: bytes, hash: bytes) -> None:
+def move_head(connection: Connection, log: int, seq: int, prev: bytes, hash: bytes) -> None:
     """The end of a log moves on by one record; where the record before was no end, a branch begins."""
-    connection.execute("DELETE FROM head WHERE log = ? AND seq = ? AND hash = ?", (log, seq - 1, prev))
-    connection.execute("INSERT INTO head (log, seq, hash) VALUES (?, ?, ?)", (log, seq, hash))
+    connection.run("DELETE FROM head WHERE log = ? AND seq = ? AND hash = ?", (log, seq - 1, prev))
+    connection.run("INSERT INTO head (log, seq, hash) VALUES (?, ?, ?)", (log, seq, hash))
 
 
-def relink(connection: apsw.Connection) -> None:
+def relink(connection: Connection) -> None:
     """Compute anew, from the records alone, what is held without a gap: `linked` and `head`."""
-    connection.execute("DELETE FROM head")
-    for (log,) in connection.execute("SELECT n FROM log ORDER BY n").fetchall():
+    connection.run("DELETE FROM head")
+    for (log,) in connection.rows("SELECT n FROM log ORDER BY n"):
         ends: set[bytes] = set()
         before: set[bytes] = set()
         before_seq = 0
-        rows = connection.execute(
+        rows = connection.rows(
             "SELECT n, seq, linked, hash, header, signature FROM record WHERE log = ? ORDER BY seq, n", (log,)
-        ).fetchall()
+        )
         for n, seq, linked, hash, header, signature in rows:
             if seq != before_seq:
                 before, before_seq = (ends if seq == before_seq + 1 else set()), seq
@@ -303,22 +304,22 @@ def relink(connection: apsw.Connection) -> None:
                 ends.add(hash)
                 move_head(connection, log, seq, prev, hash)
             if holds != bool(linked):
-                connection.execute("UPDATE record SET linked = ? WHERE n = ?", (holds, n))
+                connection.run("UPDATE record SET linked = ? WHERE n = ?", (holds, n))
 
 
-def _records_of(connection: apsw.Connection, space: Space, device: roster.Device) -> Iterator[Record]:
-    rows = connection.execute(
+def _records_of(connection: Connection, space: Space, device: roster.Device) -> Iterator[Record]:
+    rows = connection.rows(
         "SELECT header, signature, body FROM record JOIN log ON log.n = record.log "
         "WHERE log.space = ? AND log.device = ? ORDER BY record.n",
         (space.n, device.n),
-    ).fetchall()
+    )
     return (records.read(*row) for row in rows)
 
 
-def _high_water(connection: apsw.Connection) -> int:
-    row = connection.execute("SELECT value FROM meta WHERE name = 'hlc'").fetchone()
+def _high_water(connection: Connection) -> int:
+    row = connection.row("SELECT value FROM meta WHERE name = 'hlc'")
     return row[0] if row else 0
 
 
-def _keep_high_water(connection: apsw.Connection, high_water: int) -> None:
-    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('hlc', ?)", (high_water,))
+def _keep_high_water(connection: Connection, high_water: int) -> None:
+    connection.run("INSERT OR REPLACE INTO meta (name, value) VALUES ('hlc', ?)", (high_water,))

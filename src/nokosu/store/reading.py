@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
-import apsw
 from msgspec import Struct
 
 from nokosu import fold, records
@@ -16,10 +15,13 @@ from nokosu.errors import RecordRefused, StoreDamaged
 from nokosu.fold import State, Status
 from nokosu.records import Content, Record
 from nokosu.store.index import counted_records
+from nokosu.store.sqlite import Connection
 
 
 class MemoryRow(Struct, frozen=True):
-    """A memory as the index has it. Times are in milliseconds since 1970; `project` is the number that stands for its project."""
+    """A memory as the index has it. Times are in milliseconds since 1970; `project` is the number that stands for its
+    project.
+    """
 
     n: int
     id: str
@@ -60,35 +62,35 @@ TABLES = (
 )
 
 
-def rows_by_number(connection: apsw.Connection, numbers: Sequence[int]) -> dict[int, MemoryRow]:
+def rows_by_number(connection: Connection, numbers: Sequence[int]) -> dict[int, MemoryRow]:
     """The rows of some memories, by number."""
     marks = ", ".join("?" * len(numbers))
-    found = connection.execute(f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.n IN ({marks})", tuple(numbers))
-    return {row[0]: MemoryRow(*row) for row in found.fetchall()}
+    found = connection.rows(f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.n IN ({marks})", tuple(numbers))
+    return {row[0]: MemoryRow(*row) for row in found}
 
 
-def rows_by_prefix(connection: apsw.Connection, prefix: str, limit: int) -> list[MemoryRow]:
+def rows_by_prefix(connection: Connection, prefix: str, limit: int) -> list[MemoryRow]:
     """The memories whose id begins with *prefix*, living ones first, at most *limit*."""
-    found = connection.execute(
+    found = connection.rows(
         f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.id >= ? AND memory.id < ? ORDER BY memory.status, memory.id, space.n LIMIT ?",
         (prefix, prefix + "~", limit),
     )
-    return [MemoryRow(*row) for row in found.fetchall()]
+    return [MemoryRow(*row) for row in found]
 
 
-def row_by_id(connection: apsw.Connection, space: int, id: str) -> MemoryRow | None:
+def row_by_id(connection: Connection, space: int, id: str) -> MemoryRow | None:
     """The memory of that whole id in a space."""
-    found = connection.execute(f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.id = ? AND memory.space = ?", (id, space)).fetchone()
+    found = connection.row(f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.id = ? AND memory.space = ?", (id, space))
     return MemoryRow(*found) if found else None
 
 
-def shown_record(connection: apsw.Connection, row: MemoryRow) -> tuple[Record, Content]:
+def shown_record(connection: Connection, row: MemoryRow) -> tuple[Record, Content]:
     """The record that a memory shows, and its content, after checking that both are what was written.
 
     Raises:
         StoreDamaged: they are not, or they are not there.
     """
-    found = connection.execute("SELECT header, signature, body, hash FROM record WHERE n = ?", (row.record,)).fetchone()
+    found = connection.row("SELECT header, signature, body, hash FROM record WHERE n = ?", (row.record,))
     record = _whole(found[:3], found[3], row.id) if found else None
     content = record.content() if record is not None else None
     if record is None or content is None:
@@ -96,23 +98,19 @@ def shown_record(connection: apsw.Connection, row: MemoryRow) -> tuple[Record, C
     return record, content
 
 
-def state_of(connection: apsw.Connection, row: MemoryRow) -> State:
+def state_of(connection: Connection, row: MemoryRow) -> State:
     """A memory folded from its records, after checking them.
 
     Raises:
         StoreDamaged: a record is not what was written.
     """
-    try:
-        found = counted_records(connection, row.space, row.id)
-    except RecordRefused as error:
-        raise _damaged(row.id) from error
-    state = fold.fold(found)
-    if any(record.body is not None and not record.body_is_whole() for record in found):
+    found = counted_records(connection, row.space, row.id)
+    if found is None:
         raise _damaged(row.id)
-    return state
+    return fold.fold(found)
 
 
-def hidden_by(connection: apsw.Connection, row: MemoryRow, now_ms: int) -> MemoryRow | None:
+def hidden_by(connection: Connection, row: MemoryRow, now_ms: int) -> MemoryRow | None:
     """The living memory that supersedes this one and hides it, or None."""
     if not row.has_newer:
         return None
@@ -125,13 +123,13 @@ def hidden_by(connection: apsw.Connection, row: MemoryRow, now_ms: int) -> Memor
         return other if other is not None and is_alive(other, now_ms) else None
 
     def newer_of(id: str) -> Iterable[str]:
-        found = connection.execute("SELECT newer FROM edge WHERE space = ? AND older = ?", (row.space, id)).fetchall()
+        found = connection.rows("SELECT newer FROM edge WHERE space = ? AND older = ?", (row.space, id))
         return [newer for (newer,) in found if alive(newer) is not None]
 
     def older_of(id: str) -> Iterable[str]:
         if id != row.id and alive(id) is None:
             return []
-        found = connection.execute("SELECT older FROM edge WHERE space = ? AND newer = ?", (row.space, id)).fetchall()
+        found = connection.rows("SELECT older FROM edge WHERE space = ? AND newer = ?", (row.space, id))
         return [older for (older,) in found]
 
     def order_of(id: str) -> fold.Order:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import apsw
 from msgspec import Struct
 
 from nokosu import ids, records
 from nokosu.errors import NotFound, StoreDamaged
 from nokosu.identity.keys import SigningKey
+from nokosu.store.sqlite import Connection
 
 PERSONAL = "personal"
 LOCAL = "local"
@@ -31,7 +31,7 @@ class Space(Struct, frozen=True):
     name: str
 
 
-def found(connection: apsw.Connection, *, device_name: str, random: ids.Random) -> None:
+def found(connection: Connection, *, device_name: str, random: ids.Random) -> None:
     """Make this device's key, and the spaces `personal` and `local` with it as their only member."""
     private = random(PRIVATE_KEY_BYTES)
     own = add_device(connection, SigningKey(private).public, device_name, private)
@@ -40,48 +40,48 @@ def found(connection: apsw.Connection, *, device_name: str, random: ids.Random) 
         admit(connection, space, own)
 
 
-def add_device(connection: apsw.Connection, public: bytes, name: str, private: bytes | None = None) -> Device:
+def add_device(connection: Connection, public: bytes, name: str, private: bytes | None = None) -> Device:
     """Note a device; only this machine's own has a private key."""
     id = records.device_id(public)
-    connection.execute(
+    connection.run(
         "INSERT INTO device (id, public_key, private_key, name) VALUES (?, ?, ?, ?)", (id, public, private, name)
     )
     return Device(connection.last_insert_rowid(), id, name)
 
 
-def add_space(connection: apsw.Connection, id: bytes, name: str, secret: bytes) -> Space:
+def add_space(connection: Connection, id: bytes, name: str, secret: bytes) -> Space:
     """Note a space and its secret."""
-    connection.execute("INSERT INTO space (id, name, secret) VALUES (?, ?, ?)", (id, name, secret))
+    connection.run("INSERT INTO space (id, name, secret) VALUES (?, ?, ?)", (id, name, secret))
     return Space(connection.last_insert_rowid(), id, name)
 
 
-def admit(connection: apsw.Connection, space: Space, device: Device) -> None:
+def admit(connection: Connection, space: Space, device: Device) -> None:
     """From now on the records of *device* count in *space*."""
-    connection.execute("INSERT OR IGNORE INTO member (space, device) VALUES (?, ?)", (space.n, device.n))
+    connection.run("INSERT OR IGNORE INTO member (space, device) VALUES (?, ?)", (space.n, device.n))
 
 
-def own_device(connection: apsw.Connection) -> Device:
+def own_device(connection: Connection) -> Device:
     """This machine's device."""
-    row = connection.execute("SELECT n, id, name FROM device WHERE private_key IS NOT NULL ORDER BY n").fetchone()
+    row = connection.row("SELECT n, id, name FROM device WHERE private_key IS NOT NULL ORDER BY n")
     if row is None:
         raise StoreDamaged("the store holds no device key", hint="restore a backup")
     return Device(*row)
 
 
-def signing_key(connection: apsw.Connection) -> SigningKey:
+def signing_key(connection: Connection) -> SigningKey:
     """The private key of this machine's device."""
-    row = connection.execute("SELECT private_key FROM device WHERE private_key IS NOT NULL ORDER BY n").fetchone()
+    row = connection.row("SELECT private_key FROM device WHERE private_key IS NOT NULL ORDER BY n")
     if row is None:
         raise StoreDamaged("the store holds no device key", hint="restore a backup")
     return SigningKey(row[0])
 
 
-def spaces(connection: apsw.Connection) -> list[Space]:
+def spaces(connection: Connection) -> list[Space]:
     """The spaces this device is in, oldest first."""
-    return [Space(*row) for row in connection.execute("SELECT n, id, name FROM space ORDER BY n")]
+    return [Space(*row) for row in connection.rows("SELECT n, id, name FROM space ORDER BY n")]
 
 
-def space_named(connection: apsw.Connection, name: str) -> Space:
+def space_named(connection: Connection, name: str) -> Space:
     """The space of that name.
 
     Raises:
@@ -92,4 +92,4 @@ def space_named(connection: apsw.Connection, name: str) -> Space:
         if space.name == name:
             return space
     names = ", ".join(space.name for space in all_spaces)
-    raise NotFound(f"space: no space named {ascii(name)} (there are: {names})", field="space")
+    raise NotFound(f"space: no space named {name!a} (there are: {names})", field="space")

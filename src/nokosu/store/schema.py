@@ -1,9 +1,10 @@
 """The tables, and how a file of an older version becomes one of this version.
 
-`record` is the truth; `memory`, `edge`, `head`, `project`, `project_key` and the full-text index `word` are projections that
-`rebuild` can make anew; `place` is a cache. A migration is a function that is applied once, in one transaction together with the
-note that it ran. Within a major version migrations only add, so that an older process may go on writing beside a newer one;
-anything else, a change of the tokeniser included, raises the major version and makes older processes stop writing.
+`record` is the truth; `memory`, `edge`, `head`, `project`, `project_key` and the full-text index `word` are projections
+that `rebuild` can make anew; `place` is a cache. A migration is a function that is applied once, in one transaction
+together with the note that it ran. Within a major version migrations only add, so that an older process may go on
+writing beside a newer one; anything else, a change of the tokeniser included, raises the major version and makes older
+processes stop writing.
 """
 
 from __future__ import annotations
@@ -11,20 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import apsw
-
 from nokosu.errors import StoreDamaged, StoreUpgraded
+from nokosu.store.sqlite import Connection
 
-Migration = Callable[[apsw.Connection], None]
+Migration = Callable[[Connection], None]
 
 _MAJOR_STEP: Final = 1000
 APPLICATION_ID: Final = 0x6E6F6B6F  # "noko": tells our file from another
 
 
-def m001_tables(connection: apsw.Connection) -> None:
+def m001_tables(connection: Connection) -> None:
     """The first schema."""
-    connection.execute(_TABLES)
-    connection.execute(WORD_TABLE)
+    connection.run(_TABLES)
+    connection.run(WORD_TABLE)
 
 
 _TABLES: Final = """
@@ -40,7 +40,8 @@ CREATE TABLE member (space INTEGER NOT NULL REFERENCES space, device INTEGER NOT
 CREATE TABLE log (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, space INTEGER NOT NULL REFERENCES space,
                   device INTEGER NOT NULL REFERENCES device, current INTEGER NOT NULL);
 CREATE TABLE record (n INTEGER PRIMARY KEY, log INTEGER NOT NULL REFERENCES log, seq INTEGER NOT NULL, linked INTEGER NOT NULL,
-                     memory TEXT NOT NULL, hash BLOB NOT NULL, header BLOB NOT NULL, signature BLOB NOT NULL, body BLOB);
+                     memory TEXT NOT NULL, hash BLOB NOT NULL, header BLOB NOT NULL, signature BLOB NOT NULL, body
+                     BLOB);
 CREATE INDEX record_position ON record (log, seq);
 CREATE INDEX record_memory ON record (memory);
 
@@ -48,8 +49,8 @@ CREATE INDEX record_memory ON record (memory);
 CREATE TABLE head (log INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (log, seq, hash)) WITHOUT ROWID;
 CREATE TABLE memory (n INTEGER PRIMARY KEY, id TEXT NOT NULL, space INTEGER NOT NULL, status INTEGER NOT NULL, record INTEGER,
                      project INTEGER, type TEXT NOT NULL, agent TEXT NOT NULL, device INTEGER, importance INTEGER,
-                     conflict INTEGER NOT NULL, digest INTEGER, created INTEGER, updated INTEGER, hlc INTEGER, expires INTEGER,
-                     forgotten INTEGER);
+                     conflict INTEGER NOT NULL, digest INTEGER, created INTEGER, updated INTEGER, hlc INTEGER, expires
+                     INTEGER, forgotten INTEGER);
 CREATE UNIQUE INDEX memory_id ON memory (id, space);
 CREATE INDEX memory_digest ON memory (digest) WHERE status = 0;
 CREATE INDEX memory_project ON memory (project, hlc);
@@ -62,11 +63,13 @@ CREATE INDEX project_root ON project (root);
 CREATE TABLE project_key (key BLOB PRIMARY KEY, project INTEGER NOT NULL) WITHOUT ROWID;
 
 -- A cache: which project a folder of this machine is.
-CREATE TABLE place (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, root TEXT NOT NULL, name TEXT NOT NULL, keys BLOB NOT NULL, complete INTEGER NOT NULL)
+CREATE TABLE place (path BLOB PRIMARY KEY, stamp TEXT NOT NULL, root BLOB NOT NULL,
+                    name TEXT NOT NULL, keys BLOB NOT NULL, complete INTEGER NOT NULL)
     WITHOUT ROWID;
 """
 
-# Contentless: the text is kept once, in the log; `secure-delete` because the plain delete leaves words in the index's pages.
+# Contentless: the text is kept once, in the log; `secure-delete` because the plain delete leaves words in the index's
+# pages.
 WORD_TABLE: Final = """
 CREATE VIRTUAL TABLE word USING fts5
     (subject, body, tags, extra, scope, content='', tokenize='porter unicode61 remove_diacritics 2');
@@ -77,7 +80,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (m001_tables,)
 MAJOR: Final = 1
 
 
-def migrate(connection: apsw.Connection, migrations: tuple[Migration, ...] = MIGRATIONS, major: int = MAJOR) -> None:
+def migrate(connection: Connection, migrations: tuple[Migration, ...] = MIGRATIONS, major: int = MAJOR) -> None:
     """Apply what is missing, inside the caller's transaction; nothing happens when another process was first."""
     applied = version(connection)[1]
     for number in range(applied, len(migrations)):
@@ -87,14 +90,14 @@ def migrate(connection: apsw.Connection, migrations: tuple[Migration, ...] = MIG
         connection.pragma("application_id", APPLICATION_ID)
 
 
-def version(connection: apsw.Connection) -> tuple[int, int]:
+def version(connection: Connection) -> tuple[int, int]:
     """The major version of the file and the number of migrations applied to it; (0, 0) for an empty file."""
     value = connection.pragma("user_version")
     assert isinstance(value, int)
     return divmod(value, _MAJOR_STEP)
 
 
-def check_readable(connection: apsw.Connection, major: int = MAJOR) -> None:
+def check_readable(connection: Connection, major: int = MAJOR) -> None:
     """Check that this is our file, of a version that we can read.
 
     Raises:
@@ -106,7 +109,7 @@ def check_readable(connection: apsw.Connection, major: int = MAJOR) -> None:
     check_writable(connection, major)
 
 
-def check_writable(connection: apsw.Connection, major: int = MAJOR) -> None:
+def check_writable(connection: Connection, major: int = MAJOR) -> None:
     """Check, inside a write transaction, that no newer nokosu has changed the schema under us.
 
     Raises:
@@ -116,6 +119,6 @@ def check_writable(connection: apsw.Connection, major: int = MAJOR) -> None:
         raise StoreUpgraded("nokosu was upgraded: restart this agent", hint="nokosu --version")
 
 
-def needs_migration(connection: apsw.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> bool:
+def needs_migration(connection: Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> bool:
     """Whether the file is of an older version."""
     return version(connection)[1] < len(migrations)

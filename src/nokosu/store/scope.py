@@ -1,7 +1,7 @@
 """Filter tokens: what a search can be narrowed to inside the full-text index, before anything is ranked.
 
-A token is 19 digits, so that no stemmer touches it: one for the kind of filter, 18 from a hash of its value. The `scope` column
-holds them; it weighs nothing in the ranking.
+A token is 19 digits, so that no stemmer touches it: one for the kind of filter, 18 from a hash of its value. The
+`scope` column holds them; it weighs nothing in the ranking.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ def token(kind: str, value: object) -> str:
     return f"{_KINDS[kind]}{int.from_bytes(sha256(text.encode()).digest()[:8], 'big') % 10**18:018d}"
 
 
-def tokens(
-    *, space: int, project: int | None, type: str, agent: str, device: bytes, tags: Iterable[str]
-) -> str:
+def tokens(*, space: int, project: int | None, type: str, agent: str, device: bytes, tags: Iterable[str]) -> str:
     """The `scope` column of a memory."""
     found = [token("space", space), token("type", type), token("device", device)]
     if project is not None:
