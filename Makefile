@@ -43,7 +43,7 @@ types: $(VENV)/.dev ## mypy, strict
 	@$(BIN)/mypy $(CODE)
 
 contracts: $(VENV)/.dev ## imports point one way
-	@$(BIN)/lint-imports --no-logo
+	@said=`$(BIN)/lint-imports --no-logo` || { echo "$$said"; exit 1; }
 
 docs: $(VENV)/.dev ## write what the program says into the docs (cog)
 	@test -z '$(GENERATED_DOCS)' || $(BIN)/cog -r -P $(GENERATED_DOCS)

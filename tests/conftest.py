@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from nokosu.config import Config
+from nokosu.nokosu import Nokosu
+from nokosu.records import Author
+from nokosu.testing import ManualClock, SeededRandom, Store
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -37,6 +43,33 @@ def _a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
             patch.setenv(f"GIT_{role}_NAME", "Test")
             patch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
         yield
+
+
+# Small nouns: a memory and a store of its own for each test, with a clock that only the test moves. -----------------
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Stands at the beginning of 2026."""
+    return ManualClock()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Somebody at work in no project, with nothing saved yet."""
+    return Config(home=tmp_path / "home", user_home=tmp_path, author=Author(agent="tester"), device_name="laptop")
+
+
+@pytest.fixture
+def memory(config: Config, clock: ManualClock) -> Iterator[Nokosu]:
+    with Nokosu(config, wall_clock=clock, random=SeededRandom()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
+    with Store(tmp_path / "store.db", wall_clock=clock, random=SeededRandom(1)) as opened:
+        yield opened
 
 
 # With NOKOSU_CI=1 a skip is a failure that shows its reason: CI installs what the tests need. -------------------------

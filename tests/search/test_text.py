@@ -20,7 +20,10 @@ from nokosu.errors import UsageError
 from nokosu.search.text import Terms, Token, indexed, parse, scoped
 
 TOKENISER: Final = ("porter", "unicode61", "remove_diacritics", "2")
-TABLE: Final = f"CREATE VIRTUAL TABLE word USING fts5 (subject, body, tags, extra, scope, content='', tokenize='{' '.join(TOKENISER)}')"
+TABLE: Final = (
+    "CREATE VIRTUAL TABLE word USING fts5 (subject, body, tags, extra, scope, content='', "
+    f"tokenize='{' '.join(TOKENISER)}')"
+)
 RANKED: Final = "SELECT rowid FROM word WHERE word MATCH ? ORDER BY bm25(word, 4.0, 1.0, 3.0, 1.0, 0.0), rowid LIMIT 50"
 COMMIT: Final = "91ab3e4f0c2d5b6a7988776655443322110fface"
 AGENT_NOTES: Final = Path(__file__).parents[1] / "data" / "agent-notes"
@@ -47,8 +50,9 @@ class Shelf:
         )
 
     def ranked(self, expression: str) -> list[int]:
-        found = self._connection.execute(RANKED, (scoped(expression),)) if expression else []
-        return [rowid for (rowid,) in found]
+        if not expression:
+            return []
+        return [int(str(rowid)) for (rowid,) in self._connection.execute(RANKED, (scoped(expression),))]
 
     def holding(self, query: str) -> list[int]:
         """The notes that hold each phrase and each word of the query, by number."""
@@ -60,13 +64,14 @@ class Shelf:
 
     def tokenised(self, text: str) -> list[str]:
         tokeniser = self._connection.fts5_tokenizer(TOKENISER[0], list(TOKENISER[1:]))
+        utf8 = text.encode()
         return list(
-            tokeniser(text.encode(), apsw.FTS5_TOKENIZE_QUERY, None, include_offsets=False, include_colocated=False)
+            map(str, tokeniser(utf8, apsw.FTS5_TOKENIZE_QUERY, None, include_offsets=False, include_colocated=False))
         )
 
 
 def _expressions(terms: Terms) -> list[str]:
-    return [term.expression for term in (*terms.phrases, *terms.words)]
+    return [phrase.expression for phrase in terms.phrases] + [word.expression for word in terms.words]
 
 
 def _words(query: str) -> list[str]:
@@ -99,6 +104,11 @@ def test_each_text_column_is_searched_and_the_scope_is_not() -> None:
     for query in ("alpha", "beta", "gamma", "gammaray", "delta", "alpha beta gamma-ray delta.md"):
         assert shelf.holding(query) == [1], query
     assert shelf.holding("4711") == []
+
+
+def test_control_characters_are_blanks() -> None:
+    words = indexed("a\0b", "c\x1bd", ["e\x07é"], [])
+    assert (words.subject, words.body, words.tags) == ("a b", "c d", "e é")
 
 
 def test_function_words_count_only_when_nothing_else_is_left() -> None:
@@ -179,6 +189,7 @@ def test_the_exact_name_ranks_above_its_parts() -> None:
 def test_long_names_are_data_and_add_no_words() -> None:
     assert indexed("", "aB" * 100, [], []).extra == ""
     assert indexed("", "a-" * 100, [], []).extra == ""
+    assert indexed("", f"{COMMIT} dGhpcyBpcyBub3QgYSBuYW1lIGF0IGFsbA 0x8007000E", [], []).extra == ""
     assert Shelf("x" * 300, "y").holding("x" * 300) == [1]
 
 
@@ -193,7 +204,7 @@ def test_a_version_is_one_word() -> None:
 
 def test_the_beginning_of_a_version_finds_it() -> None:
     shelf = Shelf("since 2.0.0", "since v2.0", "20.0", "1.2.0", "the address 192.168.10.4")
-    assert shelf.hinting("2.0") == [1, 2]
+    assert sorted(shelf.hinting("2.0")) == [1, 2]
     assert shelf.holding("v2.0.0") == [1]
     assert shelf.holding("192.168.10") == [5]
 
@@ -275,7 +286,7 @@ def test_a_japanese_sentence_is_found_by_its_words() -> None:
     assert shelf.holding("再起") == [1]
 
 
-@pytest.mark.parametrize("query", list("東京都庁値") + ["庁", "都庁"])
+@pytest.mark.parametrize("query", [*"東京都庁値", "都庁"])
 def test_any_single_character_is_found_at_any_place(query: str) -> None:
     assert Shelf("東京都庁", "x値", "大阪府").holding(query) == ([2] if query == "値" else [1])
 
@@ -347,7 +358,7 @@ def test_a_chinese_question_finds_its_note_by_any_pair() -> None:
         ("getUser", "ｇｅｔ＿ｕｓｅｒ"),
         ("ﬁle", "file"),
         ("co\u00adoperate", "cooperate"),
-        ("zero\u200bwidth", "zero width"),
+        ("zero\u200bwidth", "width"),
         ("\u202emirror\u202c", "mirror"),
         ("הודעת שגיאה", "שגיאה"),
         ("שָׁלוֹם", "שלום"),
@@ -382,10 +393,8 @@ def test_signs_count_only_when_nothing_else_is_left_and_pictures_always() -> Non
 
 def test_normalising_is_bounded_in_size_and_in_time() -> None:
     assert len(indexed("", "\ufdfa" * 20_000, [], []).body) <= 2 * 20_000 + 1024
-    assert indexed("", "a" + "\u0301\u0327" * 16_000 + " b", [], []).body == "á b"  # 1.5 s if it were not
-    assert (
-        parse("a" + "\u0301\u0327" * 500 + "b").words[0].text == unicodedata.normalize("NFKC", "a\u0301\u0327")[0] + "b"
-    )
+    for marks, letter in ((29, "é"), (30, "e")):  # 16,000 marks would take more than a second
+        assert indexed("", "e" + "\u0316" * marks + "\u0301 b", [], []).body == f"{letter} b"
 
 
 # Phrases --------------------------------------------------------------------------------------------------------------
@@ -543,6 +552,8 @@ def test_each_token_is_one_token_to_fts5(empty: Shelf, query: str) -> None:
 
 @settings(max_examples=3000)
 @given(ANY_TEXT)
+@example("ᎧᏃᎮᏍᎩ")
+@example('"ᎧᏃᎮᏍᎩ Ა"')
 def test_each_text_is_found_by_itself(text: str) -> None:
     shelf = Shelf(text)
     if _expressions(parse(text)):
@@ -550,7 +561,7 @@ def test_each_text_is_found_by_itself(text: str) -> None:
 
 
 @settings(max_examples=1000)
-@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=20), st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
+@given(st.text(st.characters(codec="utf-8"), max_size=20), st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
 def test_normal_forms_ask_for_the_same(query: str, form: Any) -> None:
     assert parse(unicodedata.normalize(form, query)).words == parse(query).words
 

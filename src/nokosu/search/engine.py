@@ -24,6 +24,7 @@ from nokosu.store.sqlite import Connection
 
 ELSEWHERE_SHARE_MAX: Final = 0.3  # of the places, kept for stronger hits from other projects
 _WIDER: Final = 4  # how much further each look goes when filters leave too little
+_ROWS_AT_ONCE: Final = 16  # rows are loaded a few at a time: most searches need no more
 
 SUPERSEDED: Final = "superseded"
 FORGOTTEN: Final = "forgotten"
@@ -114,7 +115,31 @@ class _Look:
         self.total = 0
         self.total_is_exact = True
 
+    def fill(self, match: str, wanted: int) -> None:
+        """Take the best that match until enough have passed the filters or there are no more."""
+        matches = keyword.count(self._connection, match)
+        for batch in keyword.candidates(self._connection, match, matches):
+            self._take_until(batch, wanted, all_of_them=matches <= limits.CANDIDATES)
+            if len(self.passed) >= wanted:
+                break
+        self.passed.sort(key=_best_first)
+        if matches <= limits.CANDIDATES:
+            self.total = len(self.passed)
+        else:
+            self.total = max(min(matches, limits.MATCHES_COUNTED_MAX), len(self.passed))
+            self.total_is_exact = matches <= limits.MATCHES_COUNTED_MAX and not self.withheld
+
+    def _take_until(self, batch: list[Candidate], wanted: int, *, all_of_them: bool) -> None:
+        """Take candidates, best first, until enough have passed and the next one scores less than the last."""
+        for start in range(0, len(batch), _ROWS_AT_ONCE):
+            part = batch[start : start + _ROWS_AT_ONCE]
+            if not all_of_them and len(self.passed) >= wanted and _score(part[0].score) < _score(self.passed[-1].score):
+                return
+            rows = reading.rows_by_number(self._connection, [candidate.n for candidate in part])
+            self.take(Ranked(rows[candidate.n], candidate.score) for candidate in part if candidate.n in rows)
+
     def take(self, found: Iterable[Ranked]) -> None:
+        """Take what passes the filters, each memory once."""
         for ranked in found:
             row = ranked.row
             if row.n in self._taken or self._is_outside(row):
@@ -169,42 +194,24 @@ class _Look:
 
 def _search_scope(connection: Connection, tries: list[str], asked: Asked, wanted: int, *, inside: bool) -> _Look:
     """Search the project alone, or everywhere; a stricter expression is enough when it fills the page."""
-    narrowed = _scope_expression(connection, asked, inside=inside)
+    scope_expression = _scope_expression(connection, asked, inside=inside)
     look = _Look(connection, asked)
     for expression in tries:
-        look = _widen(connection, expression, narrowed, _Look(connection, asked), wanted)
+        look = _Look(connection, asked)
+        look.fill(keyword.narrowed(expression, scope_expression), wanted)
         if len(look.passed) >= wanted:
             break
     return look
-
-
-def _widen(connection: Connection, expression: str, narrowed: str, look: _Look, wanted: int) -> _Look:
-    """Take candidates until enough have passed the filters or there are no more."""
-    offset, size = 0, limits.CANDIDATES
-    while True:
-        found = keyword.candidates(connection, expression, narrowed, limit=size, offset=offset)
-        look.take(_with_rows(connection, found))
-        offset, size = offset + size, size * _WIDER
-        if len(found) < size // _WIDER:
-            look.total = len(look.passed)
-            break
-        if len(look.passed) >= wanted:
-            look.total = max(keyword.count(connection, expression, narrowed), len(look.passed))
-            look.total_is_exact = look.total <= limits.MATCHES_COUNTED_MAX and not look.withheld
-            look.total = min(look.total, limits.MATCHES_COUNTED_MAX)
-            break
-    look.passed.sort(key=_best_first)
-    return look
-
-
-def _with_rows(connection: Connection, found: list[Candidate]) -> list[Ranked]:
-    rows = reading.rows_by_number(connection, [candidate.n for candidate in found])
-    return [Ranked(rows[candidate.n], candidate.score) for candidate in found if candidate.n in rows]
 
 
 def _best_first(ranked: Ranked) -> tuple[float, int, int, str]:
     row = ranked.row
-    return (-float(f"{ranked.score:.4g}"), -(row.importance or 0), -(row.hlc or 0), row.id)
+    return (-_score(ranked.score), -(row.importance or 0), -(row.hlc or 0), row.id)
+
+
+def _score(score: float) -> float:
+    """A score to four digits: what differs less is a tie, for importance and recency to break."""
+    return float(f"{score:.4g}")
 
 
 def _merged(inside: list[Ranked], outside: list[Ranked], wanted: int) -> list[Ranked]:

@@ -1,14 +1,19 @@
 """Candidates by keyword: which memories hold the words of a query, ranked by BM25 inside FTS5.
 
 A short query first asks for all of its words. If that brings too little, and for longer queries at once, the shape is
-`(rare) OR ((rare) AND (common))`: a memory needs one of the query's rarer words, and the common ones still add to its
-score. That costs a fraction of OR-ing every word and was measured to find the same.
+`(rare) OR ((rare) AND (common))`: a memory needs one of the query's rarer words, and the common ones still add to its score; words
+in more than a quarter of the store are left out, since they add nothing but time. That costs a fraction of OR-ing every
+word and was measured to find the same.
+
+A query that matches thousands of memories says too little to choose among them all: it is ranked among the newest few thousand, and
+among those that have it in subject or tags.
 
 Source: BM25, Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009), as FTS5 implements it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -22,12 +27,16 @@ WEIGHTS: Final = (4.0, 1.0, 3.0, 1.0, 0.0)  # subject, body, tags, extra, scope
 WORDS_ASKED_TOGETHER_MAX: Final = 3
 RARE_TERMS_MIN: Final = 2
 RARE_SHARE_MAX: Final = 0.01  # of the store: more rare terms are taken while their rows stay below this
-_COUNTED_MIN: Final = 200
+COMMON_SHARE_MAX: Final = 0.25  # of the store: words in more of it are left out
+_RARE_ROWS_MIN: Final = 200  # ... and below this in a small store
+_SAMPLE_ROWS: Final = 500  # the newest memories, for a guess at how common a word is
+_WIDER: Final = 4
 
 _RANKED: Final = (
-    "SELECT rowid, rank FROM word WHERE word MATCH ? AND rank MATCH "
+    "SELECT rowid, rank FROM word WHERE word MATCH ? AND rowid >= ? AND rank MATCH "
     f"'bm25({', '.join(map(str, WEIGHTS))})' ORDER BY rank LIMIT ? OFFSET ?"
 )
+_COUNTED: Final = "SELECT count(*) FROM (SELECT 1 FROM word WHERE word MATCH ? AND rowid >= ? LIMIT ?)"
 
 
 class Candidate(Struct, frozen=True):
@@ -54,34 +63,55 @@ def expressions(connection: Connection, terms: Terms) -> list[str]:
     return [text.scoped(expression) for expression in tries]
 
 
-def candidates(connection: Connection, expression: str, scope: str, *, limit: int, offset: int = 0) -> list[Candidate]:
-    """The best *limit* memories that match *expression* and, if it is not empty, the filter *scope*."""
-    match = f"({expression}) AND ({scope})" if scope else expression
-    rows = connection.rows(_RANKED, (match, limit, offset))
-    return [Candidate(n, -rank) for n, rank in rows]
+def narrowed(expression: str, scope: str) -> str:
+    """An expression that only matches where the filter *scope*, if there is one, does."""
+    return f"({expression}) AND ({scope})" if scope else expression
 
 
-def count(connection: Connection, expression: str, scope: str, *, most: int = limits.MATCHES_COUNTED_MAX + 1) -> int:
-    """How many memories match, counting no further than *most*."""
-    match = f"({expression}) AND ({scope})" if scope else expression
-    return _count(connection, match, most)
-
-
-def _count(connection: Connection, match: str, most: int) -> int:
-    sql = "SELECT count(*) FROM (SELECT 1 FROM word WHERE word MATCH ? LIMIT ?)"
-    row = connection.row(sql, (match, most))
+def count(connection: Connection, match: str, *, most: int = limits.MATCHES_COUNTED_MAX + 1, since: int = 0) -> int:
+    """How many memories, of those numbered from *since* on, match; counts no further than *most*."""
+    row = connection.row(_COUNTED, (match, since, most))
     assert row is not None
     return int(row[0])
 
 
+def candidates(connection: Connection, match: str, matches: int) -> Iterator[list[Candidate]]:
+    """The memories that match, best first, in ever larger batches, until there are no more; some may come twice.
+
+    *matches* is how many there are, as `count` says.
+    """
+    if matches > limits.MATCHES_COUNTED_MAX:
+        titled = f"{{subject tags}} : ({match})" if "scope :" not in match else ""
+        found = _ranked(connection, match, limits.CANDIDATES, since=_window(connection, match))
+        if titled:
+            found += _ranked(connection, titled, limits.CANDIDATES, since=_window(connection, titled))
+        yield sorted(found, key=lambda candidate: -candidate.score)
+    offset, size = 0, limits.CANDIDATES
+    while found := _ranked(connection, match, size, offset=offset):
+        yield found
+        if len(found) < size:
+            return
+        offset, size = offset + size, size * _WIDER
+
+
+def _ranked(connection: Connection, match: str, limit: int, *, offset: int = 0, since: int = 0) -> list[Candidate]:
+    return [Candidate(n, -rank) for n, rank in connection.rows(_RANKED, (match, since, limit, offset))]
+
+
+def _window(connection: Connection, match: str) -> int:
+    """The number from which on about as many memories match as are ranked; 0 when all can be."""
+    if count(connection, match) <= limits.MATCHES_COUNTED_MAX:
+        return 0
+    newest = _newest(connection)
+    density = count(connection, match, since=newest - _SAMPLE_ROWS + 1) / _SAMPLE_ROWS
+    return max(newest - int(limits.MATCHES_COUNTED_MAX / density), 0) if density else 0
+
+
 def _shape(connection: Connection, tokens: list[str]) -> str:
     """`(rare) OR ((rare) AND (common))` for quoted tokens."""
-    row = connection.row("SELECT max(n) FROM memory")
-    store = (row[0] or 0) if row else 0
-    budget = max(store * RARE_SHARE_MAX, _COUNTED_MIN)
-    counted = sorted(
-        ((_count(connection, text.scoped(token), int(budget) + 1), token) for token in tokens), key=lambda pair: pair[0]
-    )
+    newest = _newest(connection)
+    budget = int(max(newest * RARE_SHARE_MAX, _RARE_ROWS_MIN))
+    counted = sorted((_commonness(connection, text.scoped(token), budget, newest), token) for token in tokens)
     present = [(rows, token) for rows, token in counted if rows > 0]
     rare: list[str] = []
     total = 0
@@ -90,12 +120,27 @@ def _shape(connection: Connection, tokens: list[str]) -> str:
             break
         rare.append(token)
         total += rows
-    common = [token for _, token in present[len(rare) :]]
+    common = [token for rows, token in present[len(rare) :] if rows <= newest * COMMON_SHARE_MAX]
     if not rare:
         return _any_of(tokens)
     if not common:
         return _any_of(rare)
     return f"({_any_of(rare)}) OR (({_any_of(rare)}) AND ({_any_of(common)}))"
+
+
+def _commonness(connection: Connection, match: str, budget: int, newest: int) -> int:
+    """About how many memories hold a token: exact up to *budget*, beyond that guessed from the newest ones."""
+    exact = count(connection, match, most=budget + 1)
+    if exact <= budget:
+        return exact
+    sampled = count(connection, match, most=_SAMPLE_ROWS, since=newest - _SAMPLE_ROWS + 1)
+    return max(exact, newest * sampled // _SAMPLE_ROWS)
+
+
+def _newest(connection: Connection) -> int:
+    """The highest number of a memory, which is about how many there are."""
+    row = connection.row("SELECT max(n) FROM memory")
+    return (row[0] or 0) if row else 0
 
 
 def _all_of(expressions: list[str]) -> str:

@@ -72,8 +72,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _ODD: Final = re.compile(r"[^\w\s\x21-\x7e]|[ßẞ\u19b0-\u19c9\u1cf2\u1cf3]")  # the last: letters unknown to FTS5
 _SYMBOL: Final = re.compile(r"[^\w\s\x00-\x7f]")  # in plain text, that is all it can be
 _MARKS: Final = re.compile(rf"(?<=[^\w\s\x00-\x7f]{{{_MARKS_MAX}}})[^\w\s\x00-\x7f]+")
-_SKIN_TONES: Final = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
-_PICTURES: Final = "\u2300"  # from here on a symbol is a picture, before it a sign such as → or €
+_PICTURES: Final = "\u2300"  # from here on an "other symbol" is a picture; the rest are signs such as → or €
 _ZERO_WIDTH_SPACE: Final = "\u200b"
 _HYPHEN: Final = "\u2010"
 
@@ -152,8 +151,8 @@ def indexed(subject: str, text: str, tags: Sequence[str], refs: Sequence[str]) -
     References follow the text in `body`: there the pieces of a path stand side by side, so a quoted path is a phrase.
     """
     extra: list[str] = []
-    first, second, third = (_column(words, extra) for words in (subject, "\n".join((text, *refs)), "\n".join(tags)))
-    return IndexedText(first, second, third, " ".join(extra))
+    heading, body, labels = (_column(words, extra) for words in (subject, "\n".join((text, *refs)), "\n".join(tags)))
+    return IndexedText(heading, body, labels, " ".join(extra))
 
 
 def parse(query: str) -> Terms:
@@ -206,7 +205,7 @@ def _replacement(character: str) -> str:
     category = unicodedata.category(character)
     if character in "ßẞ":
         return "ss"
-    if category[0] == "M" or character in _SKIN_TONES or (category == "Cf" and character != _ZERO_WIDTH_SPACE):
+    if category[0] == "M" or (category == "Cf" and character != _ZERO_WIDTH_SPACE):
         return ""
     if character == _HYPHEN:
         return "-"
@@ -233,7 +232,7 @@ def _column(text: str, extra: list[str]) -> str:
         plain = _SYMBOL.sub(" ", plain)
     for name in filter(None, _NAMES.findall(plain)):
         extra += _name(name).extra()
-    return plain
+    return plain if plain.isascii() else plain.lower()  # Python knows more letters with a case than FTS5 does
 
 
 def _pairs(run: str) -> list[str]:
@@ -387,7 +386,7 @@ def _phrase(quoted: str) -> Phrase | None:
     for words in _RUN.split(plain):
         stretches += (f"extra : {_string(_symbol(symbol))}" for symbol in _SYMBOL.findall(words))
         if pieces := _PIECE.findall(words):
-            stretches.append(f"{_PHRASE_COLUMNS} : {_string(' '.join(pieces))}")
+            stretches.append(f"{_PHRASE_COLUMNS} : {_string(' '.join(pieces).lower())}")
     return Phrase(quoted, _all(dict.fromkeys(stretches))) if stretches else None
 
 

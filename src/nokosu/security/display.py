@@ -54,13 +54,21 @@ def _plain(text: str) -> bool:
 
 def _ordinary(text: str, at: int) -> bool:
     """Whether the odd character at index *at* is one that people write, standing where they write it."""
-    char, before, after = text[at], text[max(at - 1, 0) : at], text[at + 1 : at + 2]
+    char = text[at]
     if _within(char, _KINDS["tag"]):
-        flag = text.rfind("\U0001f3f4", max(at - 6, 0), at)
+        flag = text.rfind(_BLACK_FLAG, max(at - 6, 0), at)
         return flag >= 0 and text.startswith(_FLAGS, flag)
+    left = at - 2 if char == _ZWJ and text[max(at - 1, 0)] == _AS_PICTURE else at - 1
+    before, after = _seen(text[max(left, 0) : left + 1]), _seen(text[at + 1 : at + 2])
     return _within(char, _SHOWN) or any(
-        _within(char, odd) and _within(before, left) and _within(after, right) for odd, left, right in _CONTEXTS
+        _within(char, odd) and _within(before, left_of_it) and _within(after, right_of_it)
+        for odd, left_of_it, right_of_it in _CONTEXTS
     )
+
+
+def _seen(char: str) -> str:
+    """*char*, or what every character that is written out begins with."""
+    return char if (char.isprintable() and char not in _BLANK) or _within(char, _SHOWN) else "\\"
 
 
 Ranges = tuple[tuple[str, str], ...]
@@ -74,6 +82,10 @@ def _ranges(characters: str) -> Ranges:
 def _within(char: str, ranges: Ranges) -> bool:
     return any(first <= char <= last for first, last in ranges)
 
+
+_ZWJ: Final = "\u200d"
+_AS_PICTURE: Final = "\ufe0f"
+_BLACK_FLAG: Final = "\U0001f3f4"
 
 # Characters that Python calls printable and that show nothing: fillers, grapheme joiners, variation selectors.
 _BLANK: Final = frozenset(
@@ -114,20 +126,19 @@ _UNSPACED: Final = _ranges(  # Thai, Lao, Burmese, Khmer and their kin write no 
     "\u0e00-\u0eff \u1000-\u109f \u1780-\u17dd \u1950-\u19df \u1a20-\u1aad \uaa60-\uaadf"
 )
 _MONGOLIAN: Final = _ranges("\u1820-\u18aa")
-_ASCII: Final = (("", "~"),)  # or nothing: the end of the text
-_ANY: Final = (("", "\U0010ffff"),)
+_ANY: Final = (("", "\U0010ffff"),)  # nothing, at the end of the text, is also any
 
 # Odd characters that may stand between these: what, after what, before what.
 _CONTEXTS: Final = (
-    (_ranges("\u200d"), (*_EMOJI, *_ranges("\ufe0f")), _EMOJI),  # a family
+    (_ranges("\u200d"), _EMOJI, _EMOJI),  # a family
     (_ranges("\ufe0e \ufe0f"), _EMOJI, _ANY),  # shown as text, shown as a picture
     (_ranges("\ufe0f"), _ranges("0-9 # *"), _ranges("\u20e3")),  # keycaps
-    (_ranges("\u200c \u200d"), _JOINING, (*_JOINING, *_ASCII)),
+    (_ranges("\u200c \u200d"), _JOINING, _ANY),
     (_ranges("\u200b"), _UNSPACED, _UNSPACED),  # where a line may break
     (_ranges("\ufe00-\ufe02 \U000e0100-\U000e011f"), _HAN, _ANY),  # the shape of an ideograph in a name
     (_ranges("\u180b-\u180f"), _MONGOLIAN, _ANY),
 )
 _FLAGS: Final = tuple(
-    "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in land) + "\U000e007f"
+    _BLACK_FLAG + "".join(chr(0xE0000 + ord(letter)) for letter in land) + "\U000e007f"
     for land in ("gbeng", "gbsct", "gbwls")
 )

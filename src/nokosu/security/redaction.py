@@ -27,7 +27,7 @@ from nokosu.memory import Finding
 
 __all__ = ["Finding", "Redacted", "redact"]
 
-PASSES_MAX: Final = 4  # a mask may uncover a token that was glued to the masked one; two passes do for real text
+PASSES_MAX: Final = 4  # a mask may uncover what the masked text had kept from matching; no real text needs three
 RUN_CHARS_MIN: Final = 20  # the shortest token of `_RUN_RULES` with its prefix: an AWS access key
 
 
@@ -119,17 +119,13 @@ class _Rule(msgspec.Struct, frozen=True):
     pattern: str
 
 
-_END: Final = r"(?![A-Za-z0-9]|\[redacted:)"  # a mask stands for the characters that were there
+_END: Final = r"(?![A-Za-z0-9])"
 _TAIL: Final = r"[A-Za-z0-9_-]*+"  # longer than the format says: masked to its end, no part of it may stay
 
 
 def _token(name: str, anchors: str, body: str, end: str = _TAIL) -> list[_Rule]:
-    """Rules for tokens that start with one of *anchors* (separated by spaces) and go on with at least *body*.
-
-    In the pattern the anchor comes first, since `re` finds a literal fast, and is then looked back over.
-    """
-    escaped = [(anchor, anchor.replace(".", r"\.")) for anchor in anchors.split()]
-    return [_Rule(name, anchor, literal + _word_began(literal) + body + end) for anchor, literal in escaped]
+    """Rules for tokens that start with one of *anchors* (separated by spaces) and go on with at least *body*."""
+    return [_Rule(name, anchor, _first(anchor.replace(".", r"\.")) + body + end) for anchor in anchors.split()]
 
 
 def _exact(name: str, anchors: str, body: str) -> list[_Rule]:
@@ -137,12 +133,13 @@ def _exact(name: str, anchors: str, body: str) -> list[_Rule]:
     return _token(name, anchors, body, _END)
 
 
-def _word_began(literal: str = "", *, no_other: str = "") -> str:
-    r"""A look back over *literal* for the beginning of a word: no letter, digit or character of *no_other* is before it.
+def _first(start: str, *, no_other: str = "") -> str:
+    r"""A pattern for *start* with no letter, no digit and none of *no_other* before it.
 
-    A line end or a percent escape that is written out (\n, %3D) may be.
+    A line end or a percent escape that is written out (\n, %3D) may be. We match first and look back then, because `re`
+    is quick to find the next place where a pattern can start, unless it starts with a look back.
     """
-    return rf"(?:(?<![A-Za-z0-9{no_other}]{literal})|(?<=\\[nrt]{literal})|(?<=%[0-9A-Fa-f]{{2}}{literal}))"
+    return rf"{start}(?:(?<![A-Za-z0-9{no_other}]{start})|(?<=\\[nrt]{start})|(?<=%[0-9A-Fa-f]{{2}}{start}))"
 
 
 def _within(name: str, anchors: tuple[str, ...], pattern: str) -> list[_Rule]:
@@ -177,9 +174,14 @@ _RUN_RULES: Final[tuple[_Rule, ...]] = (
     *_within(
         "azure-client-secret",
         ("Q~",),
-        _word_began(no_other="_~.-") + r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~-])",
+        _first("[A-Za-z0-9_~.-]", no_other="_~.-")
+        + r"[A-Za-z0-9_~.-]{2}[0-9]Q~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~-])",
     ),
-    *_within("azure-sas", ("sig=",), r"sig=" + _word_began("sig=") + r"(?P<secret>[A-Za-z0-9%]{40,80}+%3[Dd])"),
+    *_within(
+        "azure-sas",
+        ("sig=",),
+        _first("sig=") + r"(?P<secret>(?:[A-Za-z0-9+/]|%2[BbFf]){43}(?:=|%3[Dd]))",
+    ),
     *_within(
         "azure-storage-key",
         ("AccountKey=", "SharedAccessKey="),
@@ -197,8 +199,8 @@ _RUN_RULES: Final[tuple[_Rule, ...]] = (
     *_within(
         "discord-bot-token",
         ("MD", "MT", "Mj", "Mz", "ND", "NT", "Nj", "Nz", "OD", "OT", "Oj", "Oz"),
-        _word_began(no_other="_-")
-        + r"(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){5}[A-Za-z0-9]{2,7}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}"
+        _first("[MNO][DTjz]", no_other="_-")
+        + r"[AEIMQUYcgk][w-z0-5](?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){4}[A-Za-z0-9]{2,7}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}"
         + _TAIL,
     ),
     *_token(
@@ -270,17 +272,17 @@ _RUN_RULES: Final[tuple[_Rule, ...]] = (
     *_token("tailscale-key", "tskey-", r"[a-z]{3,8}-[A-Za-z0-9]{8,32}-[A-Za-z0-9]{16}"),
     *_token("tavily-key", "tvly-", r"[A-Za-z0-9-]{28}"),
     *_token("teams-webhook", "webhook.office.com/webhookb2/", r"[A-Za-z0-9@/-]{60,}+"),
-    *_within("telegram-bot-token", (":AA",), _word_began() + r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}" + _END),
-    *_within("terraform-token", (".atlasv1.",), _word_began() + r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,}+"),
+    *_within("telegram-bot-token", (":AA",), _first("[0-9]") + r"[0-9]{7,9}:AA[A-Za-z0-9_-]{33}" + _END),
+    *_within(
+        "terraform-token", (".atlasv1.",), _first("[A-Za-z0-9]") + r"[A-Za-z0-9]{13}\.atlasv1\.[A-Za-z0-9_=-]{60,}+"
+    ),
     *_exact("twilio-key", "SK", r"[0-9a-f]{32}"),
     *_token("vault-token", "hvs. hvb. hvr.", r"[A-Za-z0-9_-]{24}"),
     *_token("xai-key", "xai-", r"[A-Za-z0-9]{70}"),
     *_within(
         "jwt",
         ("eyJ",),
-        r"eyJ"
-        + _word_began("eyJ", no_other="_-")
-        + r"[A-Za-z0-9_-]{8,4096}+\.eyJ[A-Za-z0-9_-]{8,16384}+\.[A-Za-z0-9_-]{10,}+",
+        _first("eyJ", no_other="_-") + r"[A-Za-z0-9_-]{8,4096}+\.eyJ[A-Za-z0-9_-]{8,16384}+\.[A-Za-z0-9_-]{10,}+",
     ),
 )
 
@@ -288,7 +290,7 @@ _TEXT_RULES: Final[tuple[_Rule, ...]] = (
     *_within(
         "aws-secret-key",
         ("ecret_access_key", "ECRET_ACCESS_KEY", "ecretAccessKey", "ession_token", "ESSION_TOKEN", "essionToken"),
-        r"(?i:secret_?access_?key|aws_?session_?token|\bsession_?token)[\"'\s:=>]{1,8}+(?P<secret>[A-Za-z0-9/+]{40,}+={0,2})",
+        r"[sS](?i:ecret_?access_?key|ession_?token)[\"'\s:=>]{1,8}+(?P<secret>[A-Za-z0-9/+]{40,}+={0,2})",
     ),
     *_within(
         "wireguard-key",
@@ -298,25 +300,25 @@ _TEXT_RULES: Final[tuple[_Rule, ...]] = (
     *_within(
         "authorization-header",
         ("uthorization", "UTHORIZATION"),
-        r"(?i:authorization)[\"'\s:=(]{1,8}+(?i:basic)\s{1,3}"
+        r"[aA](?i:uthorization)[\"'\s:=(]{1,8}+(?i:basic)\s{1,3}"
         r"(?P<secret>(?=[A-Za-z+/]{0,80}(?:[0-9=]|(?<=[a-z])[A-Z]))[A-Za-z0-9+/]{8,}+={0,2})",
     ),
     *_within(
         "authorization-header",
         ("uthorization", "UTHORIZATION"),
-        r"(?i:authorization)[\"'\s:=(]{1,8}+(?i:bearer|token|api-?key|bot|ssws)\s{1,3}"
+        r"[aA](?i:uthorization)[\"'\s:=(]{1,8}+(?i:bearer|token|api-?key|bot|ssws)\s{1,3}"
         r"(?P<secret>(?=[A-Za-z._~+/=-]{0,80}[0-9])[A-Za-z0-9._~+/=-]{16,}+)",
     ),
     *_within(
         "authorization-header",
         ("earer ", "EARER "),
-        r"(?i:bearer)\s{1,3}[\"']?"
+        r"[bB](?i:earer)\s{1,3}[\"']?"
         r"(?P<secret>(?=[A-Za-z_.~+=-]{0,80}[0-9][A-Za-z_.~+=-]{0,80}[0-9])[A-Za-z0-9_.~+=-]{20,}+[A-Za-z0-9_.~+/=-]*+)",
     ),
     *_within(
         "api-key-header",
         ("pi-key", "pi-Key", "PI-Key", "PI-KEY"),
-        r"(?i:x-api-key)[\"'\s:=]{1,6}+(?P<secret>(?=[A-Za-z_.~+/=-]{0,80}[0-9])[A-Za-z0-9_.~+/=-]{16,}+)",
+        r"[xX](?i:-api-key)[\"'\s:=]{1,6}+(?P<secret>(?=[A-Za-z_.~+/=-]{0,80}[0-9])[A-Za-z0-9_.~+/=-]{16,}+)",
     ),
     # Only the password goes. Left alone: a variable, a word that says what belongs there, and the user name once more
     # (guest:guest), which is a default and no secret.

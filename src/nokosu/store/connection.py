@@ -11,24 +11,26 @@ SQLite in one process break each other's file locks).
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
 
 from nokosu import limits
-from nokosu.errors import OutcomeUnknown, StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly
+from nokosu.errors import OutcomeUnknown, StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly, StoreUpgraded
 from nokosu.store import lock_holder, schema
 from nokosu.store.sqlite import Connection, Row
 
 _AUTOCHECKPOINT_PAGES: Final = 1000
 _KEEP_WAL: Final = ctypes.c_int(1)  # SQLite reads the flag through its address
+_NOT_SAVED: Final = "not saved: "
 
 
 class Database:
@@ -38,14 +40,25 @@ class Database:
     is opened for the next call, so that the process goes on working once the disk does.
     """
 
-    def __init__(self, path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        vfs: str | None = None,
+        wait_ms: int = limits.WRITE_WAIT_MS_MAX,
+        migrations: tuple[schema.Migration, ...] = schema.MIGRATIONS,
+        major: int = schema.MAJOR,
+    ) -> None:
         """Open the file at *path*, which must exist, and bring its schema up to date. O(1) in its size.
 
-        *vfs* names an apsw VFS, for fault tests. *wait_ms* bounds how long a write waits for other writers.
+        *wait_ms* bounds how long a write waits for other writers. The others are for tests: *vfs* names an apsw VFS;
+        *migrations* and *major* are the schema of another version of nokosu.
         """
         self.path = path
         self._vfs = vfs
         self._wait_ms = wait_ms
+        self._migrations = migrations
+        self._major = major
         self._pid = os.getpid()
         self._open: Connection | None = None
         self._migrate()
@@ -57,10 +70,8 @@ class Database:
 
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Row]:
         """All rows that a query answers with."""
-        try:
-            return self._connection().rows(sql, values)
-        except apsw.Error as error:
-            raise self._fault(error, "") from error
+        with self.reading() as connection:
+            return connection.rows(sql, values)
 
     def row(self, sql: str, values: tuple[Any, ...] = ()) -> Row | None:
         """The first row that a query answers with, or None."""
@@ -69,11 +80,18 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One unchanging view of the database over several queries."""
+        """One unchanging view of the database over several queries.
+
+        Raises:
+            StoreDamaged: it is damaged, or no database of ours.
+            StoreUpgraded: a newer nokosu has changed the schema.
+            StoreError: it cannot be read.
+        """
         connection = self._connection()
         try:
             connection.execute("BEGIN")
             try:
+                schema.check(connection, self._major)
                 yield connection
             finally:
                 if connection.in_transaction:
@@ -91,23 +109,26 @@ class Database:
             StoreReadOnly, StoreFull, StoreDamaged, StoreUpgraded: nothing was written.
             OutcomeUnknown: the disk failed during the commit.
         """
-        connection = self._connection()
+        connection = self._connection(_NOT_SAVED)
         if connection.readonly("main"):
             raise self._read_only()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            schema.check_writable(connection)
+            schema.check(connection, self._major)
             yield connection
         except BaseException as error:
             self._roll_back(connection)
             if isinstance(error, apsw.Error):
-                raise self._fault(error, "not saved: ") from error
+                raise self._fault(error, _NOT_SAVED) from error
             raise
         try:
             connection.execute("COMMIT")
         except apsw.Error as error:
             self._roll_back(connection)
             self._discard()
+            if isinstance(error, apsw.FullError):
+                # Only a write ends so, and the last page written is the one that makes the commit count.
+                raise self._fault(error, _NOT_SAVED) from error
             message = f"unknown: the disk failed while saving ({error}): save it again, it will not be doubled"
             raise OutcomeUnknown(message, hint="nokosu doctor") from error
 
@@ -118,24 +139,28 @@ class Database:
         except apsw.BusyError:
             return False
         except apsw.Error as error:
-            raise self._fault(error, "") from error
+            raise self._fault(error, "the WAL still holds old bytes: ") from error
         return True
 
     def copy_to(self, target: Path) -> None:
         """Write a complete copy of the database, keys included, to *target*, which is made with mode 0600 and must not
         exist.
         """
-        _make_private(target)
+        try:
+            _make_private(target)
+        except OSError as error:
+            raise _cannot_make(target, error, "no backup was made: ") from error
         try:
             copy = Connection(str(target))
             try:
                 with copy.backup("main", self._connection(), "main") as backup:
-                    while not backup.done:
-                        backup.step(1024)
+                    backup.step(-1)  # in one go: it would begin anew whenever somebody saves between two steps
             finally:
                 copy.close()
         except BaseException as error:
             target.unlink(missing_ok=True)
+            if isinstance(error, apsw.FullError):
+                raise _cannot_make(target, error, "no backup was made: ") from error
             if isinstance(error, apsw.Error):
                 raise self._fault(error, "no backup was made: ") from error
             raise
@@ -144,26 +169,22 @@ class Database:
         """Close the file; the next call opens it again."""
         self._discard()
 
-    def _connection(self) -> Connection:
+    def _connection(self, prefix: str = "") -> Connection:
         if os.getpid() != self._pid:
-            raise StoreError("the store was opened before a fork: open it anew in this process")
+            raise StoreError(f"{prefix}the store was opened before a fork: open it anew in this process")
         if self._open is None:
-            self._open = self._connect()
+            try:
+                self._open = connect(self.path, vfs=self._vfs, wait_ms=self._wait_ms)
+            except apsw.Error as error:
+                raise self._fault(error, prefix) from error
         return self._open
 
-    def _connect(self) -> Connection:
-        try:
-            connection = connect(self.path, vfs=self._vfs, wait_ms=self._wait_ms)
-            schema.check_readable(connection)
-            return connection
-        except apsw.Error as error:
-            raise self._fault(error, "") from error
-
     def _migrate(self) -> None:
-        connection = self._connection()
-        if schema.needs_migration(connection) and not connection.readonly("main"):
-            with self.write():
-                schema.migrate(connection)
+        with self.reading() as connection:
+            is_older = schema.needs_migration(connection, self._migrations)
+        if is_older and not self.read_only:
+            with self.write() as connection:
+                schema.migrate(connection, self._migrations, self._major)
 
     def _roll_back(self, connection: Connection) -> None:
         try:
@@ -173,9 +194,12 @@ class Database:
             self._discard()  # a connection that cannot roll back is not used again; closing it rolls back
 
     def _discard(self) -> None:
-        if self._open is not None:
-            self._open.close(True)
-            self._open = None
+        if os.getpid() != self._pid:
+            return  # it is the parent's: closing it here could end the parent's locks
+        connection, self._open = self._open, None
+        if connection is not None:
+            with suppress(apsw.Error):
+                connection.close(True)  # on a failing disk its last checkpoint fails too; what was saved is in the WAL
 
     def _fault(self, error: apsw.Error, prefix: str) -> StoreError:
         """The error of our tree for one of SQLite's; a connection that met a fault of the disk is thrown away."""
@@ -227,19 +251,32 @@ def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_W
     return connection
 
 
-def create(path: Path, fill: Callable[[Connection], None]) -> None:
+@contextmanager
+def before_saving() -> Iterator[None]:
+    """What a save reads before it writes: a fault of it means that nothing was saved, and says so."""
+    try:
+        yield
+    except StoreUpgraded:
+        raise
+    except StoreError as error:
+        if error.message.startswith(_NOT_SAVED):
+            raise
+        raise type(error)(f"{_NOT_SAVED}{error.message}", hint=error.hint) from error
+
+
+def create(path: Path, fill: Callable[[Connection], None], *, vfs: str | None = None) -> None:
     """Make a new database at *path*, wholly or not at all: schema, then what *fill* writes.
 
     It is made beside *path* and linked into place, so another process sees either nothing or a finished file; when
-    another was first, that one stays.
+    another was first, that one stays. *vfs* names an apsw VFS, for fault tests.
 
     Raises:
-        StoreReadOnly, StoreFull, StoreError: it could not be made.
+        StoreReadOnly, StoreFull, StoreError: it could not be made; nothing is there.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.new")
     try:
         _make_private(temporary)
-        connection = connect(temporary)
+        connection = connect(temporary, vfs=vfs)
         try:
             connection.execute("BEGIN IMMEDIATE")
             schema.migrate(connection)
@@ -249,10 +286,8 @@ def create(path: Path, fill: Callable[[Connection], None]) -> None:
         finally:
             connection.close()
         _publish(temporary, path)
-    except apsw.FullError as error:
-        raise StoreFull(f"not saved: no space left on the disk of {path.parent}", hint="nokosu doctor") from error
     except (OSError, apsw.Error) as error:
-        raise StoreReadOnly(f"not saved: cannot make {path} ({error})", hint="nokosu doctor") from error
+        raise _cannot_make(path, error, _NOT_SAVED) from error
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
             Path(f"{temporary}{suffix}").unlink(missing_ok=True)
@@ -272,12 +307,22 @@ def _publish(temporary: Path, path: Path) -> None:
 
 def _make_private(path: Path) -> None:
     """Make an empty file that only its owner can read; SQLite gives its own files the same mode."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-    except FileExistsError:
-        raise StoreError(f"{path} exists already", hint="choose another file name") from None
-    except OSError as error:
-        raise StoreReadOnly(f"cannot make {path} ({error.strerror})", hint="nokosu doctor") from error
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+
+
+def _cannot_make(path: Path, error: OSError | apsw.Error, prefix: str) -> StoreError:
+    """The error of our tree for a file that could not be made."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    number = error.errno if isinstance(error, OSError) else 0
+    if number == errno.EEXIST:
+        return StoreError(f"{prefix}{path} exists already", hint="choose another file name")
+    if number in (errno.ENOSPC, errno.EDQUOT) or isinstance(error, apsw.FullError):
+        return StoreFull(f"{prefix}no space left on the disk of {path.parent}", hint="nokosu doctor")
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS) or isinstance(error, apsw.ReadOnlyError):
+        return StoreReadOnly(
+            f"{prefix}{path.parent} may not be written by this process ({reason})", hint="nokosu doctor"
+        )
+    return StoreError(f"{prefix}cannot make {path} ({reason})", hint="nokosu doctor")
 
 
 def _jitter(wait_ms: int) -> Callable[[int], bool]:

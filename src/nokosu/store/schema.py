@@ -97,24 +97,15 @@ def version(connection: Connection) -> tuple[int, int]:
     return divmod(value, _MAJOR_STEP)
 
 
-def check_readable(connection: Connection, major: int = MAJOR) -> None:
-    """Check that this is our file, of a version that we can read.
+def check(connection: Connection, major: int = MAJOR) -> None:
+    """Check, inside each transaction, that this is our file, and that no newer nokosu has changed its schema under us.
 
     Raises:
         StoreDamaged: it is some other file, or an empty one.
-        StoreUpgraded: its major version is newer than ours.
+        StoreUpgraded: its major version is newer than ours; this process must be restarted.
     """
     if connection.pragma("application_id") != APPLICATION_ID:
         raise StoreDamaged("the file is not a nokosu database", hint="nokosu doctor")
-    check_writable(connection, major)
-
-
-def check_writable(connection: Connection, major: int = MAJOR) -> None:
-    """Check, inside a write transaction, that no newer nokosu has changed the schema under us.
-
-    Raises:
-        StoreUpgraded: it has; this process must be restarted.
-    """
     if version(connection)[0] > major:
         raise StoreUpgraded("nokosu was upgraded: restart this agent", hint="nokosu --version")
 
