@@ -71,7 +71,7 @@ clean: ## remove what make made here; memories stay
 
 # Environment. A stamp is touched when all of its packages are in, so a second `make try` installs nothing. ------------
 
-$(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+$(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml $(VENV)/pyvenv.cfg
 	@echo 'Installing what nokosu needs into $(VENV) (once) ...'
 	@$(PIP_INSTALL) --require-hashes -r requirements-build.lock -r requirements.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
@@ -82,5 +82,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-$(BIN)/python:
+# Made anew if its Python has gone, as after an upgrade of Homebrew's.
+$(VENV)/pyvenv.cfg: $(shell test -x $(BIN)/python || echo .missing)
 	@python=`scripts/find-python $(PYTHON)` && "$$python" -m venv --clear $(VENV)
+.missing:

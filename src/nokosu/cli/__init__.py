@@ -1,4 +1,4 @@
-"""The command line: `main`, and a group that imports a command's module only when the command is called.
+"""The command line: `main`, `run`, and a group that imports a command's module only when the command is called.
 
 Here the errors of all commands become an exit code and two lines on stderr, once: `Error: what is wrong` and, where
 there is one, `Try: what to do next`. Exit codes: 0 done, 1 not found or nothing, 2 usage, 3 refused, 4 store fault or a
@@ -73,7 +73,7 @@ class _Group(click.Group):
     cls=_Group,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog='\b\nExamples:\n  nokosu save "Deploys run from the main branch only."\n  nokosu search where do deploys run',
+    epilog='\b\nExamples:\n  nokosu save "Deploys run from the main branch only."\n  nokosu search deploys',
 )
 @click.version_option(__version__, prog_name="nokosu", message="%(prog)s %(version)s")
 @click.pass_context
@@ -83,12 +83,22 @@ def group(context: click.Context) -> None:
         output.line(context.get_help())
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run one command, by default that of the process; its exit code. Nothing is ever raised."""
+def main() -> NoReturn:
+    """Run the command that the process was started with, and end the process."""
+    os._exit(run(sys.argv[1:]))  # all is closed and flushed: Python's own end would only take its 20 ms
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command, and say what is to be said; its exit code. Nothing is ever raised."""
     os.umask(0o077)
     output.prepare()
     signal.signal(signal.SIGTERM, _terminate)
-    return output.finish(_outcome(sys.argv[1:] if args is None else args))
+    try:
+        return output.finish(_outcome(args))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except SystemExit:
+        return _TERMINATED
 
 
 def _outcome(args: Sequence[str]) -> int:

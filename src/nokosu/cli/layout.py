@@ -63,7 +63,7 @@ def labelled(pairs: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def table(rows: Sequence[Sequence[str]], columns_max: Sequence[int], *, total: int) -> list[str]:
-    """Rows with their cells below each other, each cut at its bound; a last cell takes what is left of *total* columns."""
+    """Rows with their cells below each other, each cut at its bound; the last takes what is left of *total* columns."""
     columns = [min(max(width(row[at]) for row in rows), most) for at, most in enumerate(columns_max)]
     columns.append(max(total - sum(columns) - len(_GAP) * len(columns), _LAST_COLUMNS_MIN))
     return ["  ".join([*map(padded, row[:-1], columns[:-1]), cut(row[-1], columns[-1])]).rstrip() for row in rows]

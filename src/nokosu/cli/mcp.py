@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from nokosu.cli import options, output, start
-from nokosu.mcp_server import clients
+from nokosu.mcp_server import clients, server
 
 
 @click.command("mcp", epilog=options.examples("nokosu mcp --print-config", "nokosu mcp --print-config claude-code"))
@@ -15,6 +15,7 @@ from nokosu.mcp_server import clients
     is_flag=False,
     flag_value="",
     metavar="[CLIENT]",
+    shell_complete=lambda _context, _option, typed: [name for name in clients.CLIENTS if name.startswith(typed)],
     help="Print how to add the server to a coding agent.",
 )
 def command(client: str | None) -> int:
@@ -23,8 +24,6 @@ def command(client: str | None) -> int:
     With --print-config it prints the entry to paste, for one client or for all that it knows.
     """
     if client is None:
-        from nokosu.mcp_server import server  # noqa: PLC0415 - the SDK takes a second, which --help can do without
-
         return server.main(start.configuration(by_agent=True))
-    output.line(clients.print_config(client or None))
+    output.line(clients.print_config(client or None).removesuffix("\n"))
     return 0

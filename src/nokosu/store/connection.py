@@ -198,8 +198,7 @@ class Database:
             return  # it is the parent's: closing it here could end the parent's locks
         connection, self._open = self._open, None
         if connection is not None:
-            with suppress(apsw.Error):
-                connection.close(True)  # on a failing disk its last checkpoint fails too; what was saved is in the WAL
+            _close(connection)
 
     def _fault(self, error: apsw.Error, prefix: str) -> StoreError:
         """The error of our tree for one of SQLite's; a connection that met a fault of the disk is thrown away."""
@@ -233,6 +232,15 @@ class Database:
 def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> Connection:
     """Open an existing file for reading and, where the file system lets us, writing. No other code opens one."""
     connection = Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    try:
+        _configure(connection, wait_ms)
+    except apsw.Error:
+        _close(connection)
+        raise
+    return connection
+
+
+def _configure(connection: Connection, wait_ms: int) -> None:
     connection.set_busy_handler(_jitter(wait_ms))
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     for pragma in (
@@ -248,7 +256,12 @@ def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_W
         connection.execute(f"PRAGMA {pragma}")
     # Without the WAL files left in place at close, a read-only home could not be searched.
     connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(_KEEP_WAL))
-    return connection
+
+
+def _close(connection: Connection) -> None:
+    """Close, whatever the disk says: closing moves the WAL into the database file, and what was saved is safe in either."""
+    with suppress(apsw.Error):
+        connection.close(True)
 
 
 @contextmanager
@@ -282,9 +295,12 @@ def create(path: Path, fill: Callable[[Connection], None], *, vfs: str | None = 
             schema.migrate(connection)
             fill(connection)
             connection.execute("COMMIT")
-            connection.execute("PRAGMA journal_mode=WAL")
+            if connection.pragma("journal_mode", "wal") != "wal":
+                raise StoreError(
+                    f"not saved: the file system of {path.parent} has no shared memory", hint="nokosu doctor"
+                )
         finally:
-            connection.close()
+            _close(connection)
         _publish(temporary, path)
     except (OSError, apsw.Error) as error:
         raise _cannot_make(path, error, _NOT_SAVED) from error
