@@ -71,7 +71,7 @@ clean: ## remove what make made here; memories stay
 
 # Environment. A stamp is touched when all of its packages are in, so a second `make try` installs nothing. ------------
 
-$(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml $(VENV)/pyvenv.cfg
+$(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml src/nokosu/__init__.py $(VENV)/pyvenv.cfg
 	@echo 'Installing what nokosu needs into $(VENV) (once) ...'
 	@$(PIP_INSTALL) --require-hashes -r requirements-build.lock -r requirements.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .

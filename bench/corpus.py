@@ -16,25 +16,32 @@ from nokosu.drafts import Draft
 
 SEED = 20261122
 WORDS_PER_NOTE = 110
-PROJECTS = tuple(f"{name}-{kind}" for kind in ("api", "web", "cli") for name in ("orchard", "harbour", "lantern", "quarry"))
+PROJECTS = tuple(
+    f"{name}-{kind}" for kind in ("api", "web", "cli") for name in ("orchard", "harbour", "lantern", "quarry")
+)
 AGENTS = ("claude-code", "codex", "gemini-cli")
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
 
 _VOCABULARY = 12_000
 _IDENTIFIERS_PER_PROJECT = 250
 _IDENTIFIER_EVERY = 25
 _SUPERSEDES_EVERY = 50
 _TYPES = ("note", "note", "note", "decision", "bug", "pattern", "config")
-_FUNCTION_WORDS = """
+_FUNCTION_WORDS = _words("""
     the of to and a in is it that for on with as was be by this are from at or an which not have but when we if can all so no
     then will been would its into more there than only what some other them they about after also because should before where
     does did has had how while these those such each both any most over under again between during up out very now our you
     your their he she his her who why too just here off once until same own few being doing having i my me us him am were
     do down further nor above below through against
-    """.split()
-_ONSETS = "b br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sl sp st str t th tr v w".split()
-_VOWELS = "a e i o u ai ea ee ie oa ou".split()
-_CODAS = ["", "", "", "b", "ck", "d", "g", "l", "ll", "m", "n", "nd", "ng", "nt", "p", "r", "rd", "rt", "s", "st", "t", "x"]
-_ENDINGS = ["", "", "", "", "s", "ing", "ed", "er", "ation", "able", "ly", "ment", "ness"]
+    """)
+_ONSETS = _words("b br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sl sp st str t th tr v w")
+_VOWELS = _words("a e i o u ai ea ee ie oa ou")
+_CODAS = ["", "", "", *_words("b ck d g l ll m n nd ng nt p r rd rt s st t x")]
+_ENDINGS = ["", "", "", "", *_words("s ing ed er ation able ly ment ness")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +159,14 @@ def _made_up_words(pick: random.Random, count: int) -> list[str]:
     while len(words) < count:
         syllables = [pick.choice(_ONSETS) + pick.choice(_VOWELS) for _ in range(pick.choice((1, 1, 1, 2, 2)))]
         word = "".join(syllables) + pick.choice(_CODAS) + pick.choice(_ENDINGS)
-        if len(word) > 2 and word not in _FUNCTION_WORDS:
+        if len(word) > 2 and not _stems_like(word, _FUNCTION_WORDS):
             words[word] = None
     return list(words)
+
+
+def _stems_like(word: str, others: Sequence[str]) -> bool:
+    """Whether a stemmer may take a word for one of *others*, which would make a rare word the commonest."""
+    return any(word.startswith(other[:3]) and len(word) <= len(other) + 4 for other in others)
 
 
 def _interleaved(function_words: Sequence[str], trade_words: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
@@ -20,7 +21,11 @@ class BareInsert:
     def __init__(self, folder: Path, row_bytes: int) -> None:
         self._row = os.urandom(row_bytes)
         self._connection = apsw.Connection(str(folder / "floor.db"))
-        for sql in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "CREATE TABLE row (n INTEGER PRIMARY KEY, bytes BLOB)"):
+        for sql in (
+            "PRAGMA journal_mode=WAL",
+            "PRAGMA synchronous=FULL",
+            "CREATE TABLE row (n INTEGER PRIMARY KEY, bytes BLOB)",
+        ):
             self._connection.execute(sql)
 
     def save(self) -> None:
@@ -41,15 +46,11 @@ class BareReader:
 
     def record_bytes(self) -> int:
         """The bytes of a middling record, as they lie in the log."""
-        rows = self._connection.execute(
+        rows: list[tuple[Any, ...]] = self._connection.execute(
             "SELECT length(header) + length(signature) + length(hash) + length(body) FROM record ORDER BY n DESC LIMIT 101"
         ).fetchall()
-        return int(sorted(size for (size,) in rows)[len(rows) // 2])
-
-    def rows_with(self, word: str) -> int:
-        row = self._connection.execute("SELECT count(*) FROM word WHERE word MATCH ?", (f'"{word}"',)).fetchone()
-        assert row is not None
-        return int(row[0])
+        sizes: list[int] = sorted(row[0] for row in rows)
+        return sizes[len(sizes) // 2]
 
     def search(self, words: str, *, every: bool) -> None:
         """The ten best by FTS5's own rank, and their bodies."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 
-from bench.corpus import AGENTS, PROJECTS, SEED, Corpus, Note
+from bench.corpus import PROJECTS, SEED, Corpus, Note
 from bench.figures import Figure, Goal, growth, p50_goal, p99_goal
 from bench.floors import BareInsert, BareReader, bare_build
 from bench.measuring import Spread, Stopwatch
@@ -26,12 +27,12 @@ def opening(stores: dict[int, Store], goal_size: int) -> list[Figure]:
     """From nothing open to the first memory read, and closed again."""
     ours = {size: Stopwatch() for size in stores}
     bare = {size: Stopwatch() for size in stores}
-    for round in range(_OPENINGS):
+    for turn in range(_OPENINGS):
         for size, store in stores.items():
-            id = store.ids[round % len(store.ids)]
-            ours[size].time(lambda store=store, id=id: _open_and_get(store, id))  # type: ignore[misc]
+            id = store.ids[turn % len(store.ids)]
+            ours[size].time(partial(_open_and_get, store, id))
             reader = BareReader(store.file)
-            bare[size].time(lambda reader=reader, id=id: reader.open_and_get(id))  # type: ignore[misc]
+            bare[size].time(partial(reader.open_and_get, id))
             reader.close()
     figures = [
         Figure(
@@ -66,13 +67,19 @@ def saving(stores: dict[int, Store], goal_size: int, folder: Path) -> list[Figur
             if at < _WARM_UP:
                 memory.save(note.draft())
                 continue
-            ours[size].time(lambda memory=memory, note=note: memory.save(note.draft()))  # type: ignore[misc]
+            ours[size].time(partial(_save, memory, note))
             bare[size].time(floor.save)
     floor.close()
     for memory in memories.values():
         memory.close()
-    figures = [_save_figure(size, ours[size].spread(), bare[size].spread(), is_goal=size == goal_size) for size in stores]
+    figures = [
+        _save_figure(size, ours[size].spread(), bare[size].spread(), is_goal=size == goal_size) for size in stores
+    ]
     return figures + _growth("save: growth", ours, 1.5)
+
+
+def _save(memory: Nokosu, note: Note) -> None:
+    memory.save(note.draft())
 
 
 def _save_figure(size: int, ours: Spread, bare: Spread, *, is_goal: bool) -> Figure:
@@ -97,7 +104,7 @@ def reading(stores: dict[int, Store], goal_size: int) -> list[Figure]:
             latest = _beside(
                 PROJECTS if size else (store.sample[0].project,),
                 _LISTINGS,
-                lambda project, memory=memory: memory.list(Filters(project=project, limit=20)),  # type: ignore[misc]
+                partial(_latest, memory),
                 reader.latest,
             )
         reader.close()
@@ -111,6 +118,10 @@ def reading(stores: dict[int, Store], goal_size: int) -> list[Figure]:
     return figures
 
 
+def _latest(memory: Nokosu, project: str) -> None:
+    memory.list(Filters(project=project, limit=20))
+
+
 def _beside(
     keys: list[str] | tuple[str, ...], count: int, ours: Callable[[str], object], bare: Callable[[str], object]
 ) -> tuple[Spread, Spread]:
@@ -119,8 +130,8 @@ def _beside(
     ours(keys[0])
     bare(keys[0])
     for _, key in zip(range(count), cycle(keys), strict=False):
-        watch.time(lambda key=key: ours(key))  # type: ignore[misc]
-        floor.time(lambda key=key: bare(key))  # type: ignore[misc]
+        watch.time(partial(ours, key))
+        floor.time(partial(bare, key))
     return watch.spread(), floor.spread()
 
 

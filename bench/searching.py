@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from bench.corpus import SEED, Corpus
-from bench.figures import Figure, p50_goal, p99_goal
+from bench.figures import Figure, Goal, p50_goal, p99_goal
 from bench.floors import BareReader
 from bench.measuring import Stopwatch
 from bench.stores import Store
 from nokosu.drafts import Query
+from nokosu.memory import Hits
+from nokosu.nokosu import Nokosu
 
 _QUERIES = 200
 _QUERIES_OF_LARGE = 100
@@ -73,17 +76,17 @@ def _measured(store: Store, kind: _Kind, *, is_goal: bool) -> list[Figure]:
         memory.search(Query(text=texts[0]))
         reader.search(texts[0], every=kind.every)
         for at, text in enumerate(texts):
-            in_project.time(lambda text=text: memory.search(Query(text=text)))  # type: ignore[misc]
-            found = everywhere.time(lambda text=text: memory.search(Query(text=text, all_projects=True)))  # type: ignore[misc]
+            in_project.time(partial(_search, memory, text, all_projects=False))
+            found = everywhere.time(partial(_search, memory, text, all_projects=True))
             hits.append(found.total)
             if at % _FLOOR_EVERY == 0:
-                bare.time(lambda text=text: reader.search(text, every=kind.every))  # type: ignore[misc]
+                bare.time(partial(reader.search, text, every=kind.every))
     reader.close()
     total = sorted(hits)[len(hits) // 2]
     figures = []
     for where, watch in (("in a project", in_project), ("all projects", everywhere)):
         spread = watch.spread()
-        goals = ()
+        goals: tuple[Goal, ...] = ()
         if is_goal and kind.p50_most is not None and kind.p99_most is not None:
             goals = (p50_goal(spread, kind.p50_most), p99_goal(spread, kind.p99_most))
         figures.append(
@@ -98,3 +101,7 @@ def _measured(store: Store, kind: _Kind, *, is_goal: bool) -> list[Figure]:
             )
         )
     return figures
+
+
+def _search(memory: Nokosu, text: str, *, all_projects: bool) -> Hits:
+    return memory.search(Query(text=text, all_projects=all_projects))

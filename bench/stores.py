@@ -96,7 +96,8 @@ def _load(corpus: Corpus, pick: random.Random, home: Path, loaded: _Loaded, unti
         notes = corpus.notes(until - loaded.notes)
         while batch := list(islice(notes, _BATCH)):
             drafts = [
-                note.draft((pick.choice(loaded.ids),) if note.supersedes_earlier and loaded.ids else ()) for note in batch
+                note.draft((pick.choice(loaded.ids),) if note.supersedes_earlier and loaded.ids else ())
+                for note in batch
             ]
             started = time.process_time()
             saved = agents[loaded.notes // _BATCH % len(agents)].save_many(drafts)

@@ -30,6 +30,10 @@ settings.register_profile("nokosu-ci", deadline=None, print_blob=True, derandomi
 settings.load_profile("nokosu-ci" if os.environ.get("CI") else "nokosu")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "promise(id): belongs to a promise of tests/promises.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the developer's memories, configuration and git settings out of each test, and each test out of them."""

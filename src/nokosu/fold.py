@@ -7,8 +7,9 @@ they were. Cause and effect is read from `after` alone and never from a clock; t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from enum import IntEnum
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -59,8 +60,10 @@ class State(Struct, frozen=True):
 
 def fold(records: Iterable[Record]) -> State:
     """Fold the records of one memory in one space. Only records of devices that count there may be given."""
-    known = {record.id: record for record in records}
-    ordered = sorted(known.values(), key=_latest_first)
+    known: dict[bytes, Record] = {}
+    for record in records:
+        known[record.id] = min(record, known.get(record.id, record), key=_bodiless_last)
+    ordered = sorted(known.values(), key=_time, reverse=True)
     heads = tuple(sorted(known.keys() - _ancestors(known, known.values())))
     snapshots = [record for record in ordered if record.core.kind in (Kind.SAVE, Kind.EDIT)]
     saves = [record for record in snapshots if record.core.kind == Kind.SAVE] or snapshots
@@ -74,8 +77,14 @@ def fold(records: Iterable[Record]) -> State:
     return State(Status.LIVE if versions else Status.UNKNOWN, versions, heads, created, None)
 
 
-def _latest_first(record: Record) -> tuple[int, bytes]:
-    return (-record.core.hlc, record.id)
+def _bodiless_last(record: Record) -> tuple[bool, bytes]:
+    """One record may lie in several places, scrubbed in some of them: which of them counts."""
+    return (record.body is None, record.hash)
+
+
+def _time(record: Record) -> tuple[int, bytes]:
+    """The one order of records in time: ties are broken by record id."""
+    return (record.core.hlc, record.id)
 
 
 def _maximal_versions(known: Mapping[bytes, Record], snapshots: list[Record]) -> tuple[Version, ...]:
@@ -109,45 +118,64 @@ def _ancestors(known: Mapping[bytes, Record], starts: Iterable[Record]) -> set[b
 
 
 Order = tuple[int, bytes]
-"""Hybrid time and record id of the version shown: which of two memories is the later one."""
+"""Hybrid time of the version shown, and the memory's id: which of two memories is the later one."""
+
+Node = TypeVar("Node", bound=Hashable)
 
 
-def hidden_by(
-    memory: str,
-    newer_of: Callable[[str], Iterable[str]],
-    older_of: Callable[[str], Iterable[str]],
-    order_of: Callable[[str], Order],
-) -> str | None:
-    """The memory that hides *memory* by superseding it, or None.
+class Supersessions(Generic[Node]):
+    """Which memory hides which by superseding it, at one moment.
 
-    *newer_of* gives the living memories that supersede one, *older_of* those that a living memory supersedes. In a
-    cycle of supersessions the latest memory stays and the others are hidden, the same on every host. Where several hide
-    it, the latest of them is named.
+    *newer_of* gives the living memories that supersede one. Where memories supersede one another in a circle, the
+    latest of them stays and the others are hidden, the same on every host.
     """
-    newer = [other for other in newer_of(memory) if other != memory]
-    if not newer:
-        return None
-    cycle = _cycle_of(memory, older_of)
-    latest = max(cycle, key=order_of)
-    hiding = [other for other in newer if memory != latest or other not in cycle]
-    return max(hiding, key=order_of) if hiding else None
 
+    def __init__(self, newer_of: Callable[[Node], Iterable[Node]], order_of: Callable[[Node], Order]) -> None:
+        self._newer_of = newer_of
+        self._order_of = order_of
+        self._circles: dict[Node, list[Node]] = {}
 
-def _cycle_of(memory: str, older_of: Callable[[str], Iterable[str]]) -> set[str]:
-    """*memory* and all that it both supersedes and is superseded by, through others; linear in the edges below it."""
-    newer_of: dict[str, list[str]] = {}
-    waiting, seen = [memory], {memory}
-    while waiting:
-        newer = waiting.pop()
-        for older in older_of(newer):
-            newer_of.setdefault(older, []).append(newer)
-            if older not in seen:
-                seen.add(older)
-                waiting.append(older)
-    waiting, cycle = [memory], {memory}
-    while waiting:
-        for newer in newer_of.get(waiting.pop(), ()):
-            if newer not in cycle:
-                cycle.add(newer)
-                waiting.append(newer)
-    return cycle
+    def hidden_by(self, memory: Node) -> Node | None:
+        """The memory that hides *memory*, or None.
+
+        Going on from that one ends at a memory that is shown: each step leads to a later one or leaves a circle.
+        """
+        newer = [other for other in self._newer_of(memory) if other != memory]
+        latest = max(newer, key=self._order_of, default=memory)
+        if self._order_of(latest) > self._order_of(memory) or not newer:
+            return latest if newer else None
+        circle = self._circle_of(memory)
+        outside = [other for other in newer if other not in circle]
+        latest = max(outside or circle, key=self._order_of)
+        return latest if latest != memory else None
+
+    def _circle_of(self, memory: Node) -> list[Node]:
+        """*memory* and all that both supersede it and are superseded by it, through others.
+
+        All circles above it are found on the way, once each, so the cost is linear in the links there are.
+
+        Source: Gabow, "Path-based depth-first search for strong and biconnected components" (2000).
+        """
+        place = {memory: 0}
+        path, starts = [memory], [0]  # what is still open, and where in it each circle found so far begins
+        waiting = [(memory, iter(self._newer_of(memory)))] if memory not in self._circles else []
+        while waiting:
+            here, newer = waiting[-1]
+            for other in newer:
+                if other in self._circles:
+                    continue
+                if other not in place:
+                    place[other] = len(path)
+                    path.append(other)
+                    starts.append(place[other])
+                    waiting.append((other, iter(self._newer_of(other))))
+                    break
+                while starts[-1] > place[other]:
+                    starts.pop()
+            else:
+                waiting.pop()
+                if starts[-1] == place[here]:
+                    circle = path[starts.pop() :]
+                    del path[place[here] :]
+                    self._circles.update(dict.fromkeys(circle, circle))
+        return self._circles[memory]

@@ -33,6 +33,7 @@ _FILLER = [
     "before",
     "midnight",
 ]
+_DIGITS = str.maketrans("0123456789", "ghijklmnop")
 
 Seen = Mapping[str, tuple[str, str]]
 """What a store shows: id to status and text, of every memory that is not purged."""
@@ -53,8 +54,8 @@ def copy_home(home: Path, target: Path) -> Path:
 
 
 def token(name: object) -> str:
-    """A word that only the text of that name holds, and that no stemmer shortens."""
-    return "w" + str(name).replace("-", "x") + "q"
+    """A word that only the text of that name holds, of letters that nothing splits and no stemmer shortens."""
+    return f"q{str(name).encode().hex().translate(_DIGITS)}q"
 
 
 def note(name: object, rng: random.Random | None = None, words: int = 12) -> Draft:

@@ -266,16 +266,19 @@ def test_a_wrong_argument_is_an_error_of_one_line_that_names_it(
 
 
 def test_an_unknown_tool_is_a_protocol_error(visit: Visit) -> None:
-    with pytest.raises(MCPError, match="Unknown tool: 'delete_everything'"):
-        visit.call("delete_everything")
+    async def story(client: Client) -> None:
+        with pytest.raises(MCPError, match="Unknown tool: 'delete_everything'"):
+            await client.call_tool("delete_everything")
+
+    visit.do(story)
 
 
 def test_an_unknown_method_is_a_protocol_error(visit: Visit) -> None:
-    async def story(client: Client) -> object:
-        return await client.list_prompts()
+    async def story(client: Client) -> None:
+        with pytest.raises(MCPError, match="Method not found"):
+            await client.list_prompts()
 
-    with pytest.raises(MCPError, match="Method not found"):
-        visit.do(story)
+    visit.do(story)
 
 
 # Rows 24 and 25: what an argument may not carry ------------------------------------------------------------------------

@@ -83,6 +83,7 @@ def test_ordinary_notes_are_shown_as_they_are_and_raise_no_suspicion() -> None:
         ("😀\u200d \u200d😀", "😀" + r"\u{200d} \u{200d}" + "😀", ("zero-width",)),
         ("a\ufe0f\u200d😀", r"a\u{fe0f}\u{200d}😀", ("zero-width", "variation-selector")),
         ("\u200d\u0378\u200b", r"\u{200d}\u{378}\u{200b}", ("zero-width",)),
+        ("م\ufe0f\u200d", r"م\u{fe0f}\u{200d}", ("zero-width", "variation-selector")),
         ("\u17b4\u200bក", r"\u{17b4}\u{200b}ក", ("zero-width",)),
         ("a\ufe0fb\ufe00", r"a\u{fe0f}b\u{fe00}", ("variation-selector",)),
         ("😀\ufe0f\ufe0e\U000e0101", "😀\ufe0f" + r"\u{fe0e}\u{e0101}", ("variation-selector",)),

@@ -26,7 +26,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 _ID: Final = rb'"id"\s*:\s*(-?[0-9]{1,18}|"[^"\\\x00-\x1f\x80-\xff]{0,200}")\s*'
 _ID_FIRST: Final = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?' + _ID + rb",")
-_ID_LAST: Final = re.compile(rb"[,{]\s*" + _ID + rb"\}\s*$")
+_ID_LAST: Final = re.compile(rb",\s*" + _ID + rb"\}\s*$")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 

@@ -206,7 +206,7 @@ class Tool:
 
 _FIELD_CHARS_MAX: Final = 40
 _REASONS: Final = (
-    (r"Object contains unknown field `(?P<field>.*)`", "no such argument ({tool} takes {takes})"),
+    (r"(?s)Object contains unknown field `(?P<field>.*)`", "no such argument ({tool} takes {takes})"),
     (r"Object missing required field `(?P<field>\w+)`", "is missing"),
     (
         r"Expected `(?P<want>\w+)`, got `null` - at `\$\.(?P<field>\w+).*`",

@@ -17,13 +17,14 @@ from nokosu import limits
 from nokosu.drafts import Filters
 from nokosu.fold import Status
 from nokosu.search import keyword, text
-from nokosu.search.keyword import Candidate
+from nokosu.search.keyword import Candidate, Match
 from nokosu.store import projects, reading, scope
 from nokosu.store.reading import MemoryRow
 from nokosu.store.sqlite import Connection
 
 ELSEWHERE_SHARE_MAX: Final = 0.3  # of the places, kept for stronger hits from other projects
 _WIDER: Final = 4  # how much further each look goes when filters leave too little
+_FIRST_OF_ALL: Final = 200  # candidates ranked at first, of which the project's own are taken
 _ROWS_AT_ONCE: Final = 16  # rows are loaded a few at a time: most searches need no more
 
 SUPERSEDED: Final = "superseded"
@@ -79,12 +80,9 @@ def search(connection: Connection, query: str, asked: Asked) -> Found:
     tries = keyword.expressions(connection, terms)
     if not tries:
         return Found((), 0, True, {}, has_words=False)
-    wanted = asked.filters.limit
-    inside = _search_scope(connection, tries, asked, wanted, inside=True)
     if asked.project is None or asked.restrict or not asked.elsewhere:
-        return _found(inside, inside.passed[:wanted])
-    outside = _search_scope(connection, tries, asked, wanted, inside=False)
-    return _found(outside, _merged(inside.passed, outside.passed, wanted))
+        return _search_alone(connection, tries, asked)
+    return _search_project_first(connection, tries, asked, asked.project)
 
 
 def latest(connection: Connection, asked: Asked) -> Found:
@@ -115,13 +113,17 @@ class _Look:
         self.total = 0
         self.total_is_exact = True
 
-    def fill(self, match: str, wanted: int) -> None:
+    def fill(self, match: Match, wanted: int) -> None:
         """Take the best that match until enough have passed the filters or there are no more."""
         matches = keyword.count(self._connection, match)
         for batch in keyword.candidates(self._connection, match, matches):
-            self._take_until(batch, wanted, all_of_them=matches <= limits.CANDIDATES)
+            self.take_until(batch, wanted, all_of_them=matches <= limits.CANDIDATES)
             if len(self.passed) >= wanted:
                 break
+        self.close(matches)
+
+    def close(self, matches: int) -> None:
+        """Put what has passed in order; *matches* is how many there are in all, as far as they are counted."""
         self.passed.sort(key=_best_first)
         if matches <= limits.CANDIDATES:
             self.total = len(self.passed)
@@ -129,7 +131,7 @@ class _Look:
             self.total = max(min(matches, limits.MATCHES_COUNTED_MAX), len(self.passed))
             self.total_is_exact = matches <= limits.MATCHES_COUNTED_MAX and not self.withheld
 
-    def _take_until(self, batch: list[Candidate], wanted: int, *, all_of_them: bool) -> None:
+    def take_until(self, batch: list[Candidate], wanted: int, *, all_of_them: bool) -> None:
         """Take candidates, best first, until enough have passed and the next one scores less than the last."""
         for start in range(0, len(batch), _ROWS_AT_ONCE):
             part = batch[start : start + _ROWS_AT_ONCE]
@@ -192,16 +194,47 @@ class _Look:
         )
 
 
-def _search_scope(connection: Connection, tries: list[str], asked: Asked, wanted: int, *, inside: bool) -> _Look:
-    """Search the project alone, or everywhere; a stricter expression is enough when it fills the page."""
-    scope_expression = _scope_expression(connection, asked, inside=inside)
+def _search_alone(connection: Connection, tries: list[str], asked: Asked) -> Found:
+    """Search one project, or everything as one; a stricter expression is enough when it fills the page."""
+    scope_expression = _scope_expression(connection, asked, inside=True)
+    wanted = asked.filters.limit
     look = _Look(connection, asked)
     for expression in tries:
         look = _Look(connection, asked)
         look.fill(keyword.narrowed(expression, scope_expression), wanted)
         if len(look.passed) >= wanted:
             break
-    return look
+    return _found([look], look.passed[:wanted])
+
+
+def _search_project_first(connection: Connection, tries: list[str], asked: Asked, project: int) -> Found:
+    """Search the project, and beside it everything else.
+
+    One ranking serves both: the project's hits among the best are its best hits. Only when too few of them are among the first
+    candidates is the project searched for itself.
+    """
+    members = projects.members(connection, project)
+    wanted = asked.filters.limit
+    inside = outside = _Look(connection, asked)
+    for expression in tries:
+        inside, outside = _Look(connection, asked), _Look(connection, asked)
+        match = keyword.narrowed(expression, _scope_expression(connection, asked, inside=False))
+        matches = keyword.count(connection, match)
+        batch = next(keyword.candidates(connection, match, matches, first=_FIRST_OF_ALL), [])
+        own = reading.numbers_in_projects(connection, [candidate.n for candidate in batch], members)
+        few = matches <= limits.CANDIDATES
+        inside.take_until([one for one in batch if one.n in own], wanted, all_of_them=few)
+        places = wanted - min(len(inside.passed), wanted) + _kept_elsewhere(wanted)
+        outside.take_until([one for one in batch if one.n not in own], places, all_of_them=few)
+        if matches > len(batch) and len(inside.passed) < wanted:
+            inside.fill(keyword.narrowed(expression, _scope_expression(connection, asked, inside=True)), wanted)
+        inside.close(0)
+        outside.close(matches)
+        if len(inside.passed) >= wanted:
+            break
+    if outside.total < limits.CANDIDATES:
+        outside.total += len(inside.passed)
+    return _found([inside, outside], _merged(inside.passed, outside.passed, wanted))
 
 
 def _best_first(ranked: Ranked) -> tuple[float, int, int, str]:
@@ -214,6 +247,11 @@ def _score(score: float) -> float:
     return float(f"{score:.4g}")
 
 
+def _kept_elsewhere(wanted: int) -> int:
+    """How many of the places are kept for stronger hits from other projects."""
+    return int(wanted * ELSEWHERE_SHARE_MAX)
+
+
 def _merged(inside: list[Ranked], outside: list[Ranked], wanted: int) -> list[Ranked]:
     """The project's hits first; then, in the places left and in up to 3 of 10 others, stronger hits from elsewhere."""
     here = {ranked.row.n for ranked in inside}
@@ -221,7 +259,7 @@ def _merged(inside: list[Ranked], outside: list[Ranked], wanted: int) -> list[Ra
         Ranked(ranked.row, ranked.score, True, ranked.superseded_by) for ranked in outside if ranked.row.n not in here
     ]
     own = inside[:wanted]
-    kept = int(wanted * ELSEWHERE_SHARE_MAX)
+    kept = _kept_elsewhere(wanted)
     taken = others[: wanted - len(own)]
     while len(taken) < min(kept, len(others)) and own and others[len(taken)].score > own[-1].score:
         own.pop()
@@ -229,10 +267,11 @@ def _merged(inside: list[Ranked], outside: list[Ranked], wanted: int) -> list[Ra
     return own + taken
 
 
-def _found(look: _Look, ranked: list[Ranked]) -> Found:
-    return Found(
-        tuple(_newer_above_older(ranked)), max(look.total, len(ranked)), look.total_is_exact, dict(look.withheld)
-    )
+def _found(looks: list[_Look], ranked: list[Ranked]) -> Found:
+    withheld = sum((look.withheld for look in looks), Counter[str]())
+    total = max(looks[-1].total, len(ranked))
+    exact = looks[-1].total_is_exact and (total < limits.CANDIDATES or not withheld)
+    return Found(tuple(_newer_above_older(ranked)), total, exact, dict(withheld))
 
 
 def _newer_above_older(ranked: list[Ranked]) -> list[Ranked]:

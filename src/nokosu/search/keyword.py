@@ -39,6 +39,13 @@ _RANKED: Final = (
 _COUNTED: Final = "SELECT count(*) FROM (SELECT 1 FROM word WHERE word MATCH ? AND rowid >= ? LIMIT ?)"
 
 
+class Match(Struct, frozen=True):
+    """An FTS5 expression, and the same for subject and tags alone."""
+
+    expression: str
+    titled: str
+
+
 class Candidate(Struct, frozen=True):
     """A memory's number and its score; the higher, the better."""
 
@@ -63,31 +70,43 @@ def expressions(connection: Connection, terms: Terms) -> list[str]:
     return [text.scoped(expression) for expression in tries]
 
 
-def narrowed(expression: str, scope: str) -> str:
-    """An expression that only matches where the filter *scope*, if there is one, does."""
-    return f"({expression}) AND ({scope})" if scope else expression
+def narrowed(expression: str, scope: str) -> Match:
+    """What matches *expression* where the filter *scope*, if there is one, does too."""
+    titled = f"{{subject tags}} : ({expression})"
+    if not scope:
+        return Match(expression, titled)
+    return Match(f"({expression}) AND ({scope})", f"({titled}) AND ({scope})")
 
 
-def count(connection: Connection, match: str, *, most: int = limits.MATCHES_COUNTED_MAX + 1, since: int = 0) -> int:
+def count(connection: Connection, match: Match) -> int:
+    """How many memories match; counts no further than one more than are counted exactly."""
+    return _count(connection, match.expression, limits.MATCHES_COUNTED_MAX + 1)
+
+
+def _count(connection: Connection, expression: str, most: int, *, since: int = 0) -> int:
     """How many memories, of those numbered from *since* on, match; counts no further than *most*."""
-    row = connection.row(_COUNTED, (match, since, most))
+    row = connection.row(_COUNTED, (expression, since, most))
     assert row is not None
     return int(row[0])
 
 
-def candidates(connection: Connection, match: str, matches: int) -> Iterator[list[Candidate]]:
+def candidates(
+    connection: Connection, match: Match, matches: int, *, first: int = limits.CANDIDATES
+) -> Iterator[list[Candidate]]:
     """The memories that match, best first, in ever larger batches, until there are no more; some may come twice.
 
-    *matches* is how many there are, as `count` says.
+    *matches* is how many there are, as `count` says; *first* is the size of the first batch.
     """
     if matches > limits.MATCHES_COUNTED_MAX:
-        titled = f"{{subject tags}} : ({match})" if "scope :" not in match else ""
-        found = _ranked(connection, match, limits.CANDIDATES, since=_window(connection, match))
-        if titled:
-            found += _ranked(connection, titled, limits.CANDIDATES, since=_window(connection, titled))
-        yield sorted(found, key=lambda candidate: -candidate.score)
-    offset, size = 0, limits.CANDIDATES
-    while found := _ranked(connection, match, size, offset=offset):
+        found = [
+            candidate
+            for part in (match.expression, match.titled)
+            for candidate in _ranked(connection, part, first, since=_window(connection, part))
+        ]
+        best = {candidate.n: candidate for candidate in sorted(found, key=lambda candidate: candidate.score)}
+        yield sorted(best.values(), key=lambda candidate: -candidate.score)
+    offset, size = 0, first
+    while found := _ranked(connection, match.expression, size, offset=offset):
         yield found
         if len(found) < size:
             return
@@ -100,10 +119,10 @@ def _ranked(connection: Connection, match: str, limit: int, *, offset: int = 0, 
 
 def _window(connection: Connection, match: str) -> int:
     """The number from which on about as many memories match as are ranked; 0 when all can be."""
-    if count(connection, match) <= limits.MATCHES_COUNTED_MAX:
+    if _count(connection, match, limits.MATCHES_COUNTED_MAX + 1) <= limits.MATCHES_COUNTED_MAX:
         return 0
     newest = _newest(connection)
-    density = count(connection, match, since=newest - _SAMPLE_ROWS + 1) / _SAMPLE_ROWS
+    density = _count(connection, match, _SAMPLE_ROWS, since=newest - _SAMPLE_ROWS + 1) / _SAMPLE_ROWS
     return max(newest - int(limits.MATCHES_COUNTED_MAX / density), 0) if density else 0
 
 
@@ -130,10 +149,10 @@ def _shape(connection: Connection, tokens: list[str]) -> str:
 
 def _commonness(connection: Connection, match: str, budget: int, newest: int) -> int:
     """About how many memories hold a token: exact up to *budget*, beyond that guessed from the newest ones."""
-    exact = count(connection, match, most=budget + 1)
+    exact = _count(connection, match, budget + 1)
     if exact <= budget:
         return exact
-    sampled = count(connection, match, most=_SAMPLE_ROWS, since=newest - _SAMPLE_ROWS + 1)
+    sampled = _count(connection, match, _SAMPLE_ROWS, since=newest - _SAMPLE_ROWS + 1)
     return max(exact, newest * sampled // _SAMPLE_ROWS)
 
 

@@ -58,11 +58,11 @@ def _ordinary(text: str, at: int) -> bool:
     if _within(char, _KINDS["tag"]):
         flag = text.rfind(_BLACK_FLAG, max(at - 6, 0), at)
         return flag >= 0 and text.startswith(_FLAGS, flag)
-    left = at - 2 if char == _ZWJ and text[max(at - 1, 0)] == _AS_PICTURE else at - 1
-    before, after = _seen(text[max(left, 0) : left + 1]), _seen(text[at + 1 : at + 2])
+    before, after = _seen(text[max(at - 1, 0) : at]), _seen(text[at + 1 : at + 2])
+    if char == _ZWJ and text[max(at - 1, 0)] == _AS_PICTURE and _ordinary(text, at - 1):
+        before = text[at - 2]  # the emoji that it belongs to
     return _within(char, _SHOWN) or any(
-        _within(char, odd) and _within(before, left_of_it) and _within(after, right_of_it)
-        for odd, left_of_it, right_of_it in _CONTEXTS
+        _within(char, odd) and _within(before, left) and _within(after, right) for odd, left, right in _CONTEXTS
     )
 
 

@@ -5,7 +5,7 @@ Nothing damaged is served: a record whose bytes are not what was signed raises `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
 from msgspec import Struct
@@ -61,12 +61,24 @@ TABLES = (
     "LEFT JOIN project AS root ON root.n = project.root LEFT JOIN device ON device.n = memory.device"
 )
 
+_NEWER = (
+    f"SELECT {COLUMNS} FROM {TABLES} "
+    "WHERE memory.space = ? AND memory.id IN (SELECT newer FROM edge WHERE space = ? AND older = ?)"
+)
+
 
 def rows_by_number(connection: Connection, numbers: Sequence[int]) -> dict[int, MemoryRow]:
     """The rows of some memories, by number."""
     marks = ", ".join("?" * len(numbers))
     found = connection.rows(f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.n IN ({marks})", tuple(numbers))
     return {row[0]: MemoryRow(*row) for row in found}
+
+
+def numbers_in_projects(connection: Connection, numbers: Sequence[int], members: Sequence[int]) -> set[int]:
+    """Those of some memories that are filed under one of the projects *members*."""
+    marks, projects = ", ".join("?" * len(numbers)), ", ".join("?" * len(members))
+    sql = f"SELECT n FROM memory WHERE n IN ({marks}) AND project IN ({projects})"
+    return {n for (n,) in connection.rows(sql, (*numbers, *members))}
 
 
 def rows_by_prefix(connection: Connection, prefix: str, limit: int) -> list[MemoryRow]:
@@ -110,34 +122,39 @@ def state_of(connection: Connection, row: MemoryRow) -> State:
     return fold.fold(found)
 
 
+class Supersessions:
+    """Which living memory hides which, in one view of the store at one moment. Rows read are kept for the next
+    question.
+    """
+
+    def __init__(self, connection: Connection, now_ms: int) -> None:
+        self._connection = connection
+        self._now_ms = now_ms
+        self._rows: dict[int, MemoryRow] = {}
+        self._newer: dict[int, list[int]] = {}
+        self._links = fold.Supersessions(self._newer_of, lambda n: self._rows[n].order)
+
+    def hidden_by(self, row: MemoryRow) -> MemoryRow | None:
+        """The living memory that supersedes this one and hides it, or None."""
+        if not row.has_newer:
+            return None
+        self._rows[row.n] = row
+        hiding = self._links.hidden_by(row.n)
+        return self._rows[hiding] if hiding is not None else None
+
+    def _newer_of(self, n: int) -> list[int]:
+        if n not in self._newer:
+            row = self._rows[n]
+            found = self._connection.rows(_NEWER, (row.space, row.space, row.id)) if row.has_newer else []
+            newer = [other for other in (MemoryRow(*values) for values in found) if is_alive(other, self._now_ms)]
+            self._rows |= {other.n: other for other in newer}
+            self._newer[n] = [other.n for other in newer]
+        return self._newer[n]
+
+
 def hidden_by(connection: Connection, row: MemoryRow, now_ms: int) -> MemoryRow | None:
     """The living memory that supersedes this one and hides it, or None."""
-    if not row.has_newer:
-        return None
-    seen: dict[str, MemoryRow | None] = {row.id: row}
-
-    def alive(id: str) -> MemoryRow | None:
-        if id not in seen:
-            seen[id] = row_by_id(connection, row.space, id)
-        other = seen[id]
-        return other if other is not None and is_alive(other, now_ms) else None
-
-    def newer_of(id: str) -> Iterable[str]:
-        found = connection.rows("SELECT newer FROM edge WHERE space = ? AND older = ?", (row.space, id))
-        return [newer for (newer,) in found if alive(newer) is not None]
-
-    def older_of(id: str) -> Iterable[str]:
-        if id != row.id and alive(id) is None:
-            return []
-        found = connection.rows("SELECT older FROM edge WHERE space = ? AND newer = ?", (row.space, id))
-        return [older for (older,) in found]
-
-    def order_of(id: str) -> fold.Order:
-        other = alive(id)
-        return other.order if other is not None else (0, id.encode())
-
-    hiding = fold.hidden_by(row.id, newer_of, older_of, order_of)
-    return alive(hiding) if hiding is not None else None
+    return Supersessions(connection, now_ms).hidden_by(row)
 
 
 def is_alive(row: MemoryRow, now_ms: int) -> bool:

@@ -1,0 +1,167 @@
+"""The figures as a table to read, as JSON, and as the page docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from bench.figures import Figure, Verdict
+from bench.machine import Machine
+
+_HEADINGS = ("figure", "notes", "p50", "p99", "CPU p50 / p99", "floor", "× floor", "goal", "")
+_SIGNS = {Verdict.MET: "met", Verdict.MET_IN_CPU_TIME: "met in CPU time only", Verdict.MISSED: "**missed**"}
+
+_PAGE = """\
+# Benchmarks
+
+This page was written by `{command}`. `make bench` prints the same table; `--quick` takes a minute and a half.
+
+## How it is measured
+
+- **Notes**: about 110 words each, {text_bytes} bytes of text, from a vocabulary of 12,000 made-up words under Zipf's law with English
+  function words on top, identifiers, tags and references; 12 projects, three agents; one note in 50 supersedes an earlier one.
+  Seeded: each run has the same. "0" is a store with a single note.
+- **Floors**: beside each figure, in the same run and in turn with it, the same work by SQLite, Python or the MCP SDK alone.
+  What holds on another machine is the ratio; the milliseconds hold on this one.
+- **p50 and p99** are of wall time; CPU time stands beside them, because others used the machine.
+- **Save**: one note at a time into each store in turn, and after each a bare insert of as many bytes with the same durability.
+- **Search**: words are drawn from the notes, function words left out, as a person would; the question is 16 such words of one
+  note, which is harder than a question with "how" and "the" in it. "In a project" is what an agent gets: its project first, then
+  stronger hits from elsewhere. Its floor is one full-text query for the same words, without project, filters or checks.
+- **`nokosu search`** is the whole process, from start to end, in a git repository; **MCP** is a server over pipes.
+
+## Machine
+
+{system}, {cores} cores, {memory} GiB of memory, {file_system}; Python {python}, SQLite {sqlite}. Load average {load_before:.1f} before
+and {load_after:.1f} after; a fixed loop took {loop_before:.1f} ms of CPU before and {loop_after:.1f} ms after.
+
+## Figures
+
+{table}
+
+Floors: {floors}.
+
+## Goals
+
+{verdicts}
+"""
+
+
+def table(figures: Sequence[Figure]) -> list[list[str]]:
+    """The rows of the table, headings first."""
+    return [list(_HEADINGS), *(_row(figure) for figure in figures)]
+
+
+def as_text(figures: Sequence[Figure]) -> str:
+    """The table for a terminal."""
+    rows = table(figures)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def as_json(figures: Sequence[Figure], machine: Machine, command: str) -> str:
+    """Everything that was measured."""
+    found: dict[str, Any] = {
+        "command": command,
+        "machine": dataclasses.asdict(machine),
+        "figures": [_json(figure) for figure in figures],
+    }
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
+def as_page(figures: Sequence[Figure], machine: Machine, command: str, text_bytes: int) -> str:
+    """docs/benchmarks.md."""
+    floors = {figure.name.split(",")[0]: figure.floor_name for figure in figures if figure.floor_name}
+    named = {
+        name: ", ".join(dict.fromkeys(one for one, floor in floors.items() if floor == name))
+        for name in floors.values()
+    }
+    return _PAGE.format(
+        command=command,
+        text_bytes=text_bytes,
+        system=machine.system,
+        cores=machine.cores,
+        memory=machine.memory_gib,
+        file_system=machine.file_system,
+        python=machine.python,
+        sqlite=machine.sqlite,
+        load_before=machine.load_before,
+        load_after=machine.load_after,
+        loop_before=machine.loop_ms_before,
+        loop_after=machine.loop_ms_after,
+        table=_markdown(table(figures)),
+        floors="; ".join(f"{figure_names}: {floor}" for floor, figure_names in named.items()),
+        verdicts=verdicts(figures),
+    )
+
+
+def verdicts(figures: Sequence[Figure]) -> str:
+    """How many goals are met, and each that is not, with what was measured."""
+    goals = [(figure, goal) for figure in figures for goal in figure.goals]
+    met = sum(goal.verdict is Verdict.MET for _, goal in goals)
+    lines = [f"{met} of {len(goals)} goals are met."]
+    for figure, goal in goals:
+        if goal.verdict is not Verdict.MET:
+            in_cpu_time = f", {_number(goal.cpu_value)} in CPU time" if goal.cpu_value is not None else ""
+            lines.append(
+                f"- {_SIGNS[goal.verdict]}: {figure.name}, {_count(figure.notes)} notes: {goal}, "
+                f"measured {_number(goal.value)}{in_cpu_time}"
+            )
+    return "\n".join(lines)
+
+
+def _row(figure: Figure) -> list[str]:
+    spread, floor = figure.spread, figure.floor
+    unit = f" {figure.unit}".rstrip()
+    if spread is not None:
+        values = [
+            _number(spread.p50) + unit,
+            _number(spread.p99) + unit,
+            f"{_number(spread.cpu_p50)} / {_number(spread.cpu_p99)}",
+        ]
+    else:
+        values = [_number(figure.value) + unit, "", figure.remark]
+    floor_value = floor.p50 if floor is not None else figure.floor_value
+    return [
+        figure.name,
+        _count(figure.notes),
+        *values,
+        "" if floor_value is None else _number(floor_value) + unit,
+        _ratio(figure),
+        "; ".join(str(goal).strip() for goal in figure.goals),
+        "; ".join(dict.fromkeys(_SIGNS[goal.verdict] for goal in figure.goals)),
+    ]
+
+
+def _ratio(figure: Figure) -> str:
+    if figure.ratio_to_floor is None:
+        return ""
+    in_cpu_time = figure.cpu_ratio_to_floor
+    return f"{figure.ratio_to_floor:.1f}" + ("" if in_cpu_time is None else f" (CPU {in_cpu_time:.1f})")
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, f"|{'---|' * len(_HEADINGS)}", *body])
+
+
+def _json(figure: Figure) -> dict[str, Any]:
+    goals = [{**dataclasses.asdict(goal), "goal": str(goal), "verdict": goal.verdict.value} for goal in figure.goals]
+    found = {**dataclasses.asdict(figure), "ratio_to_floor": figure.ratio_to_floor, "goals": goals}
+    return {name: value for name, value in found.items() if value not in (None, "", [])}
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    if value == 0 or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.095 else f"{value:.3f}"
+
+
+def _count(notes: int | None) -> str:
+    return "" if notes is None else f"{notes:,}"
