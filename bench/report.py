@@ -93,10 +93,16 @@ def as_page(figures: Sequence[Figure], machine: Machine, command: str, text_byte
         load_after=machine.load_after,
         loop_before=machine.loop_ms_before,
         loop_after=machine.loop_ms_after,
-        table=_markdown(table(figures)),
+        table=as_markdown(table(figures)),
         floors="; ".join(f"{figure_names}: {floor}" for floor, figure_names in named.items()),
         verdicts=verdicts(figures),
     )
+
+
+def as_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows, headings first, as a table in Markdown."""
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, f"|{'---|' * len(rows[0])}", *body])
 
 
 def verdicts(figures: Sequence[Figure]) -> str:
@@ -142,11 +148,6 @@ def _ratio(figure: Figure) -> str:
         return ""
     in_cpu_time = figure.cpu_ratio_to_floor
     return f"{figure.ratio_to_floor:.1f}" + ("" if in_cpu_time is None else f" (CPU {in_cpu_time:.1f})")
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    head, *body = (f"| {' | '.join(row)} |" for row in rows)
-    return "\n".join([head, f"|{'---|' * len(_HEADINGS)}", *body])
 
 
 def _json(figure: Figure) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from nokosu.config import Config
+from nokosu.config import DATABASE_NAME, Config
 from nokosu.nokosu import Nokosu
 from nokosu.records import Author
 from nokosu.testing import ManualClock, SeededRandom, Store
@@ -72,7 +72,7 @@ def memory(config: Config, clock: ManualClock) -> Iterator[Nokosu]:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
-    with Store(tmp_path / "store.db", wall_clock=clock, random=SeededRandom(1)) as opened:
+    with Store(tmp_path / DATABASE_NAME, wall_clock=clock, random=SeededRandom(1)) as opened:
         yield opened
 
 

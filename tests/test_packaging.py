@@ -122,7 +122,7 @@ def test_importing_the_cli_does_not_import_the_mcp_sdk() -> None:
 
 def test_no_file_names_a_machines_path_or_a_registrys_host() -> None:
     folders = r"work|root|opt/wheels|tmp/bash_jobs"
-    hosts = r"(?:pypi|pythonhosted|npmjs|deb\.debian)\.(?:org|com)|crates\.(?:io)"
+    hosts = r"(?:pypi|pythonhosted|npmjs|deb\.debian)\.(?:org|com)|(?:index|static)\.crates\.(?:io)"
     forbidden = re.compile(rf"(?<![\w.~/)-])/(?:{folders})/|\b(?:{hosts})\b")
     found = {str(path): match[0] for path in files() if (match := forbidden.search(_text(path)))}
     assert found == {}

@@ -17,7 +17,7 @@ from nokosu.records import Author
 from nokosu.testing import DAY_MS, HOUR_MS, ManualClock, SeededRandom
 
 COLUMNS: Final = 92
-COMMANDS: Final = ("nokosu search double booking", "nokosu list --type decision")
+COMMANDS: Final = ("nokosu search double booking",)
 
 _PROJECT: Final = "harbour"
 _NOTES: Final = (  # who, how long ago, and what

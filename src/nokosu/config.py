@@ -7,6 +7,7 @@ from this module.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import tomllib
@@ -123,7 +124,7 @@ def _home(environ: Mapping[str, str]) -> Path:
     named = environ.get("NOKOSU_HOME", "")
     if not named:
         return Path(platformdirs.user_data_dir("nokosu", appauthor=False))
-    path = Path(named).expanduser()
+    path = Path(os.path.expanduser(named))  # noqa: PTH111 - Path.expanduser raises for a user who does not exist
     if not path.is_absolute() or not named.isprintable():
         raise ConfigError(f"NOKOSU_HOME: {named!a} is not an absolute path", field="NOKOSU_HOME")
     return path

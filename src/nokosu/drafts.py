@@ -130,7 +130,8 @@ class Filters(Struct, frozen=True, kw_only=True):
             raise UsageError("project: cannot be given together with all_projects", field="project")
         if not 1 <= self.limit <= limits.RESULTS_MAX:
             raise UsageError(f"limit: {_number(self.limit)} is not from 1 to {limits.RESULTS_MAX}", field="limit")
-        if self.since_ms is not None and self.until_ms is not None and self.since_ms > self.until_ms:
+        since, until = self.since_ms, self.until_ms
+        if since is not None and until is not None and since > until:
             raise UsageError("since: is later than until", field="since")
 
     @property

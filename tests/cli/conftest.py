@@ -9,8 +9,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.cli.processes")  # before it is imported: its asserts then show what they compared
 
-from nokosu import cli  # noqa: E402
-from tests.cli.processes import Done, Inside, Shell, checked  # noqa: E402
+from tests.cli.processes import Inside, Shell  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -26,17 +25,9 @@ def run(tmp_path: Path, byte_code: Path) -> Shell:
 
 
 @pytest.fixture
-def inside(run: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Inside]:
-    """Runs a command inside this process, in the same home as `run`: for many small variations."""
-    for name in ("HOME", "NOKOSU_HOME"):
-        monkeypatch.setenv(name, run.env[name])
-    monkeypatch.chdir(run.work)
+def inside(run: Shell, capsys: pytest.CaptureFixture[str]) -> Iterator[Inside]:
+    """Runs a command inside this process, in the same home as `run`."""
     umask, handler = os.umask(0), signal.getsignal(signal.SIGTERM)
-
-    def command(*words: str) -> Done:
-        code = cli.run(words)
-        return checked(code, *capsys.readouterr())
-
-    yield command
+    yield Inside(run, capsys)
     os.umask(umask)
     signal.signal(signal.SIGTERM, handler)

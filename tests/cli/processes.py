@@ -8,11 +8,16 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
+
+from nokosu import cli
 
 ROOT = Path(__file__).parents[2]
 NOKOSU = (sys.executable, "-m", "nokosu")
@@ -61,10 +66,10 @@ class Shell:
         }
 
     def __call__(
-        self, *words: Word, input: str | bytes = b"", env: Mapping[str, str | None] | None = None, **more: Any
+        self, *words: Word, stdin: str | bytes = b"", env: Mapping[str, str | None] | None = None, **more: Any
     ) -> Done:
         """Run a command to its end. An environment variable of None is taken away."""
-        data = input.encode() if isinstance(input, str) else input
+        data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
             [*NOKOSU, *words],
             input=data,
@@ -82,7 +87,14 @@ class Shell:
         line = " ".join(f"'{word}'" for word in NOKOSU)
         script = f'nokosu() {{ {line} "$@"; }}\n{script}'
         return subprocess.run(
-            ["bash", "-c", script], env=self.env, cwd=self.work, capture_output=True, text=True, timeout=SECONDS_MAX, **more
+            ["bash", "-c", script],
+            check=False,
+            env=self.env,
+            cwd=self.work,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            **more,
         )
 
     @contextmanager
@@ -119,6 +131,42 @@ class Shell:
         return {name: value for name, value in changed.items() if value is not None}
 
 
+class Inside:
+    """The same home, and commands run inside the test: for many small variations of what a process adds nothing to."""
+
+    def __init__(self, shell: Shell, capture: pytest.CaptureFixture[str]) -> None:
+        self.home, self.user_home, self.work = shell.home, shell.user_home, shell.work
+        self._env = {name: shell.env[name] for name in ("HOME", "NOKOSU_HOME")}
+        self._capture = capture
+
+    def __call__(
+        self, *words: str, stdin: str | bytes = b"", env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Done:
+        """Run a command to its end."""
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        with pytest.MonkeyPatch.context() as patch, _stdin(data):
+            for name, value in {**self._env, **(env or {})}.items():
+                patch.setenv(name, value)
+            patch.chdir(cwd or self.work)
+            code = cli.run(words)
+        return checked(code, *self._capture.readouterr())
+
+
+@contextmanager
+def _stdin(data: bytes) -> Iterator[None]:
+    """Let descriptor 0 read *data*."""
+    before = os.dup(0)
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            file.seek(0)
+            os.dup2(file.fileno(), 0)
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+
 def checked(code: int, out: str, err: str) -> Done:
     """An answer in which no traceback is seen."""
     assert "Traceback" not in out + err, out + err
@@ -130,6 +178,3 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 65536)
     except OSError:  # Linux says EIO when the last process has left the terminal
         return b""
-
-
-Inside = Callable[..., Done]

@@ -17,12 +17,19 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
+import apsw
+
+from nokosu.clock import system_wall_clock
+from nokosu.drafts import Filters, Query
 from nokosu.errors import NokosuError
 from nokosu.nokosu import Nokosu
+from nokosu.store import connection, schema
 from tests.faults import stores
 
 WAIT_S = 60.0
 """How long a test waits for a child before it fails."""
+
+_NOBODY = 65534
 
 Arguments = ParamSpec("Arguments")
 
@@ -121,12 +128,95 @@ def save_some(pipe: Connection, home: Path, start: Barrier, number: int) -> None
         pipe.send({memory.save(draft).id: draft.text for draft in drafts})
 
 
-def stop_inside_a_transaction(pipe: Connection, home: Path) -> None:
-    """Save a memory, but tell and wait for an answer in the middle of it; then tell its id."""
+def save_in_two_steps(pipe: Connection, home: Path) -> None:
+    """Save a memory, but in the middle of it tell so, and wait until something is heard; then tell its id."""
+    pauses = iter([True])
 
     def wall_clock() -> int:
-        pipe.send("inside")
-        return int(pipe.recv())
+        if next(pauses, False):
+            pipe.send("inside")
+            pipe.recv()
+        return system_wall_clock()
 
     with Nokosu(stores.config(home), wall_clock=wall_clock) as memory:
         pipe.send(memory.save(stores.note("stopped")).id)
+
+
+def save_around_forks(pipe: Connection, home: Path) -> None:
+    """Tell what a forked child is answered, first when its parent has the store open, then when it does not; and the ids saved."""
+    memory = stores.open_store(home)
+    ids = [memory.save(stores.note("before")).id]
+
+    def asked_in_child() -> dict[str, str]:
+        with stores.open_store(home) as own:
+            return {
+                "save": answer(lambda: memory.save(stores.note("in the child")).duplicate),
+                "get": answer(lambda: memory.get(ids[0]).id),
+                "search": answer(lambda: memory.search(Query(text="deploy")).total),
+                "another save": answer(lambda: own.save(stores.note("in the child")).duplicate),
+            }
+
+    pipe.send(in_a_fork(asked_in_child))
+    ids.append(memory.save(stores.note("between")).id)
+    memory.close()
+    pipe.send(in_a_fork(asked_in_child))
+    ids.append(memory.save(stores.note("after")).id)
+    memory.close()
+    pipe.send(ids)
+
+
+def in_a_fork(ask: Callable[[], object]) -> object:
+    """What *ask* answers in a child that is forked from this process, and then ends."""
+    hears, tells = multiprocessing.Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        tells.send(ask())
+        os._exit(0)
+    answered = hears.recv()
+    os.waitpid(child, 0)
+    return answered
+
+
+def two_migrations() -> tuple[schema.Migration, ...]:
+    """The schema of a later version; how often its second migration ran can be counted."""
+
+    def m002_leaves_a_mark(opened: apsw.Connection) -> None:
+        opened.execute("INSERT INTO meta (name, value) VALUES (?, 1)", (f"second {os.getpid()}",))
+
+    return (schema.MIGRATIONS[0], m002_leaves_a_mark)
+
+
+def open_with_two_migrations(pipe: Connection, path: Path, start: Barrier) -> None:
+    """Wait until all are there, open the database as a later version does, making it if need be, and tell its version."""
+    start.wait(WAIT_S)
+    if not path.exists():
+        connection.create(path, lambda fresh: None, migrations=two_migrations())
+    database = connection.Database(path, migrations=two_migrations())
+    with database.reading() as reader:
+        pipe.send(schema.version(reader))
+    database.close()
+
+
+def ask_without_the_right_to_write(pipe: Connection, home: Path) -> None:
+    """As somebody who may only read: tell what get, search, list and save answer."""
+    if os.getuid() == 0:  # root may write whatever the modes say
+        os.setgroups([])
+        os.setgid(_NOBODY)
+        os.setuid(_NOBODY)
+    with stores.open_store(home) as memory:
+        pipe.send(
+            {
+                "list": answer(lambda: sorted(hit.text for hit in memory.list(Filters()).hits)),
+                "search": answer(lambda: memory.search(Query(text="deploy")).total),
+                "verify": answer(lambda: memory.verify().problems),
+                "save": answer(lambda: memory.save(stores.note("refused"))),
+            }
+        )
+
+
+def answer(call: Callable[[], object]) -> str:
+    """What a call answers with, or the error that it raises."""
+    try:
+        return repr(call())
+    except NokosuError as error:
+        return f"{type(error).__name__}: {error.message}"

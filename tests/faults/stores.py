@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -102,3 +103,13 @@ def assert_chained(home: Path) -> None:
         for before, after in pairwise(read(header, signature, None) for _, header, signature in found):
             assert after.core.hlc > before.core.hlc
             assert after.place.prev == before.hash
+
+
+@contextmanager
+def naming(variant: str) -> Iterator[None]:
+    """A failure inside names the variant of the test that it happened in."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(variant)
+        raise

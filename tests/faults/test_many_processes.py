@@ -36,15 +36,15 @@ def test_processes_that_save_at_once_lose_nothing(processes: int, saves: int, ho
 
 
 def test_processes_that_make_the_first_save_at_once_make_one_store(home: Path) -> None:
-    for turn in range(4):
-        start = forked().Barrier(64)
-        with children(save_some, 64, home / f"{turn}", start, 1) as savers:
-            texts = {id: text for saver in savers for id, text in saver.hear().items()}
-        with stores.open_store(home / f"{turn}") as memory:
-            assert stores.seen(memory) == {id: ("live", text) for id, text in texts.items()}
-            assert len(texts) == 64
-            stores.assert_verified(memory)
-        assert_one_device_and_its_log(home / f"{turn}")
+    start = forked().Barrier(64)
+    with children(save_some, 64, home, start, 1) as savers:
+        texts = {id: text for saver in savers for id, text in saver.hear().items()}
+    assert len(texts) == 64
+    assert_one_device_and_its_log(home)
+    with stores.open_store(home) as memory:
+        assert stores.seen(memory) == {id: ("live", text) for id, text in texts.items()}
+        stores.assert_verified(memory)
+    stores.assert_chained(home)
 
 
 def assert_one_device_and_its_log(home: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -155,7 +154,7 @@ def test_no_acknowledged_memory_is_lost_to_a_power_cut(
     run = recorded(small_home, scratch / "recorded", rng, lambda recorder: recorder.steps(STEPS_A_RUN))
     cuts = rng.choices(range(len(run.trace) + 1), k=CUTS_A_RUN)
     for name, allowed, home in images(run, run.trace, cuts, rng, scratch):
-        with naming(name):
+        with stores.naming(name):
             assert_survived(home, allowed, rng)
 
 
@@ -166,7 +165,7 @@ def test_no_acknowledged_memory_is_lost_when_the_power_fails_during_a_checkpoint
     moved = [place for place, one in enumerate(run.trace) if one.file == DATABASE_NAME]
     cuts = rng.choices(range(moved[0], len(run.trace) + 1), k=CUTS_AROUND_A_CHECKPOINT)
     for name, allowed, home in images(run, run.trace, cuts, rng, scratch):
-        with naming(name):
+        with stores.naming(name):
             assert_survived(home, allowed, rng)
 
 
@@ -192,13 +191,3 @@ def test_a_new_store_is_on_the_disk_before_it_has_its_name(tmp_path: Path) -> No
         disk.take(operation)
     assert any(one.does == Does.WRITE for one in trace)
     assert disk.waiting() == set()
-
-
-@contextmanager
-def naming(cut: str) -> Iterator[None]:
-    """A failure inside names the cut."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(cut)
-        raise

@@ -105,7 +105,9 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._popen.kill()
         self._popen.wait(WAIT_S)
         for stream in (self._popen.stdin, self._popen.stdout, self._errors):

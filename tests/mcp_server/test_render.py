@@ -16,7 +16,7 @@ from nokosu.errors import Refused, UsageError
 from nokosu.mcp_server import render
 from nokosu.memory import Brief, Event, Finding, Hit, Hits, Memory, Saved, Snapshot
 
-FENCE = re.compile(r"<memory-data ([0-9a-f]{12})> .*\n(.*)\n</memory-data \1>", re.DOTALL)
+FENCE = re.compile(r"<memory-data ([0-9a-f]{12})> [^\n]*\n(.*)\n</memory-data \1>", re.DOTALL)
 
 
 def a_hit(text: str = "a text", **fields: object) -> Hit:
@@ -125,13 +125,15 @@ def test_invisible_characters_are_written_out_and_named() -> None:
     assert "\\u{e0068}" in reply.text
     assert "\U000e0068" not in reply.text
     assert reply.data is not None
-    assert (reply.data["hits"][0]["text"], reply.data["hits"][0]["suspicious"]) == (hidden, ["tag"])
+    assert (reply.data["hits"][0]["text"], reply.data["hits"][0]["suspicious"]) == (hidden, ("tag",))
 
 
 # Bounds ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["x" * limits.TEXT_BYTES_MAX, '"\n' * 20_000, "語" * 20_000, "\x00" * 60_000, "e\u202e" * 9_000])
+@pytest.mark.parametrize(
+    "text", ["x" * limits.TEXT_BYTES_MAX, '"\n' * 20_000, "語" * 20_000, "\x00" * 60_000, "e\u202e" * 9_000]
+)
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_a_reply_is_bounded_whatever_is_in_it(text: str, count: int) -> None:
     reply = render.hits(found(*(a_hit(text, subject=text[:200]) for _ in range(count))))
@@ -232,8 +234,13 @@ def test_a_hit_says_what_is_wrong_with_it() -> None:
 
 
 def test_a_search_says_how_many_and_what_was_withheld() -> None:
-    hits = Hits(hits=(), total=1000, total_is_exact=False, project="p", withheld={"forgotten": 2, "damaged": 1}, notes=("a",))
-    assert render.hits(hits).text == '0 of 1000 or more memories (project "p"), 2 forgotten withheld, 1 damaged withheld\na'
+    hits = Hits(
+        hits=(), total=1000, total_is_exact=False, project="p", withheld={"forgotten": 2, "damaged": 1}, notes=("a",)
+    )
+    assert (
+        render.hits(hits).text
+        == '0 of 1000 or more memories (project "p"), 2 forgotten withheld, 1 damaged withheld\na'
+    )
 
 
 def test_a_save_tells_its_id_what_was_masked_and_its_notes() -> None:

@@ -290,7 +290,9 @@ def test_leaked_markup_of_a_tool_call_is_refused_with_advice(agent: Visit, home:
     assert not home.exists() or agent.data("memory_status")["memories"] == 0
 
 
-@pytest.mark.parametrize("field", ["author", "agent", "client", "device", "host", "model", "session", "source", "trust"])
+@pytest.mark.parametrize(
+    "field", ["author", "agent", "client", "device", "host", "model", "session", "source", "trust"]
+)
 def test_nobody_can_say_who_they_are_in_an_argument(agent: Visit, home: Path, field: str) -> None:
     assert f"{field}: no such argument" in agent.refusal("save_memory", text="t", **{field: "root"})
     assert f"{field}: no such argument" in agent.refusal("edit_memory", id="abcd", text="t", **{field: "root"})

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from types import FrameType
 from typing import Final, NoReturn
@@ -26,7 +27,7 @@ COMMANDS: Final = {
     "save": ("save", "Save a memory."),
     "search": ("search", "Find memories by words."),
     "show": ("show", "Show one memory with all its fields."),
-    "list": ("list", "List the memories last written."),
+    "list": ("list_", "List the memories last written."),
     "edit": ("edit", "Change a memory."),
     "forget": ("forget", "Hide a memory, or erase it for good."),
     "restore": ("restore", "Bring a forgotten memory back."),
@@ -59,6 +60,15 @@ class _Group(click.Group):
             return None
         command: click.Command = import_module(f"nokosu.cli.{COMMANDS[cmd_name][0]}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            ctx.fail(f"no such command: {args[0]}{hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

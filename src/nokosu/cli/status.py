@@ -34,7 +34,10 @@ def _lines(status: Status) -> list[tuple[str, str]]:
         ("memories", f"{status.memories:,}" + (f", and {status.forgotten:,} forgotten" if status.forgotten else "")),
         ("records", f"{status.records:,}"),
         ("last written", status.last_written or ""),
-        *((f"space {space.name}", f"{space.memories:,} memories, {space.id}") for space in status.spaces),
+        *(
+            (f"space {space.name}", f"{layout.counted(space.memories, 'memory', 'memories')}, {space.id}")
+            for space in status.spaces
+        ),
     ]
 
 

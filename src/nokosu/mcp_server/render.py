@@ -70,6 +70,7 @@ def saved(what: str, done: Saved) -> Reply:
 
 def hits(found: Hits, *, nonce: Nonce = new_nonce) -> Reply:
     """What a search found: whole texts as far as there is room, excerpts in the text."""
+    places = [_place(number, hit) for number, hit in enumerate(found.hits, 1)]
 
     def draw(count: int, chars: int) -> Reply:
         shown = found.hits[:count]
@@ -83,7 +84,7 @@ def hits(found: Hits, *, nonce: Nonce = new_nonce) -> Reply:
         ]
         data = msgspec.to_builtins(found) | {"notes": notes}
         data["hits"] = [msgspec.to_builtins(hit) | {"text": _cut(hit.text, chars)} for hit in shown]
-        listing = "\n".join(_hit_lines(place, hit, min(chars, EXCERPT_CHARS)) for place, hit in enumerate(shown, 1))
+        listing = "\n".join(place.lines(chars) for place in places[:count])
         parts = [_counted(found, count), *([fenced(listing, nonce())] if shown else []), *notes[bool(shown) :]]
         return Reply("\n".join(parts), data)
 
@@ -92,6 +93,7 @@ def hits(found: Hits, *, nonce: Nonce = new_nonce) -> Reply:
 
 def memory(read: Memory, *, nonce: Nonce = new_nonce) -> Reply:
     """One memory, whole in both halves unless it is too long for that."""
+    text = visible(read.text)
 
     def draw(count: int, chars: int) -> Reply:
         whole = msgspec.to_builtins(read)
@@ -103,7 +105,9 @@ def memory(read: Memory, *, nonce: Nonce = new_nonce) -> Reply:
                 del data[several]
             elif len(data[several]) < len(whole[several]):
                 notes.append(f"{several}: the last {len(data[several])} of {len(whole[several])}")
-        return Reply("\n".join([fenced(_memory_lines(read, count, chars), nonce()), *notes[1:]]), data)
+        return Reply(
+            "\n".join([fenced(f"{_about(read, count, chars)}\n{_cut(text, chars)}", nonce()), *notes[1:]]), data
+        )
 
     return _fitting(draw, max(len(read.versions), len(read.history)))
 
@@ -144,11 +148,22 @@ def _counted(found: Hits, shown: int) -> str:
     return f"{shown} of {total} memories{where}{withheld}"
 
 
-def _hit_lines(place: int, hit: Hit, chars: int) -> str:
-    subject = _one_line(hit.subject)
-    text = " ".join(visible(hit.text).split())
-    rest = text.removeprefix(subject.removesuffix("…")).strip() if text != subject else ""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A hit in the text: our line about it, and its own words, which follow a bar so that they cannot pass for ours."""
+
+    about: str
+    subject: str
+    rest: str
+
+    def lines(self, chars: int) -> str:
+        own = [self.subject, *([_cut(self.rest, chars)] if self.rest else [])]
+        return "\n".join([self.about, *(f"   | {words}" for words in own)])
+
+
+def _place(number: int, hit: Hit) -> _Place:
     labels = [
+        f"{number}. {hit.id} {hit.type}, {_written(hit.agent, hit.device, hit.updated or hit.created)}",
         *([f"project {hit.project}"] if hit.project else []),
         *(["from another project"] if hit.elsewhere else []),
         *([f"superseded by {hit.superseded_by}"] if hit.superseded_by else []),
@@ -157,12 +172,14 @@ def _hit_lines(place: int, hit: Hit, chars: int) -> str:
         *(["in conflict: get_memory shows all versions"] if hit.in_conflict else []),
         *([f"suspicious: {', '.join(hit.suspicious)}"] if hit.suspicious else []),
     ]
-    head = f"{place}. {hit.id} {hit.type}, {_written(hit.agent, hit.device, hit.updated or hit.created)}"
-    lines = [_one_line(", ".join([head, *labels])), f"   | {subject}"]
-    return "\n".join([*lines, *([f"   | {_cut(rest, chars)}"] if rest and chars else [])])
+    subject = _one_line(hit.subject, limits.SUBJECT_CHARS_MAX)
+    text = _one_line(hit.text, EXCERPT_CHARS + len(subject))
+    return _Place(
+        _one_line(", ".join(labels)), subject, _cut(text.removeprefix(subject.removesuffix("…")).strip(), EXCERPT_CHARS)
+    )
 
 
-def _memory_lines(read: Memory, count: int, chars: int) -> str:
+def _about(read: Memory, count: int, chars: int) -> str:
     labels = [
         f"{read.id} {read.type}, {_written(read.agent, read.device, read.updated)}",
         *([f"project {read.project}"] if read.project else []),
@@ -184,7 +201,6 @@ def _memory_lines(read: Memory, count: int, chars: int) -> str:
                 for one in _last(read.history, count)
             ),
             f"subject: {_one_line(read.subject)}",
-            visible(_cut(read.text, chars)),
         ]
     )
 
@@ -206,7 +222,8 @@ def _shown_of(text: str, chars: int) -> str:
 
 
 def _one_line(text: str, chars: int = limits.MCP_REPLY_CHARS_MAX) -> str:
-    return _cut(" ".join(visible(text).split()), chars)
+    beginning = text[: 2 * chars]  # blanks may go; what is far behind them is not looked for
+    return _cut(" ".join(visible(beginning).split()) + text[2 * chars :][:1], chars)
 
 
 def _cut(text: str, chars: int) -> str:

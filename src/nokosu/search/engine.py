@@ -7,6 +7,7 @@ ties, and the id settles the rest, so the same store gives the same answer.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -90,7 +91,7 @@ def latest(connection: Connection, asked: Asked) -> Found:
     narrowed = _scope_expression(connection, asked, inside=True)
     sql, values = _latest_sql(connection, asked, narrowed)
     wanted = asked.filters.limit
-    look = _Look(connection, asked)
+    look = _Look(connection, asked, asked.project)
     offset, size = 0, wanted + 1
     while len(look.passed) <= wanted:
         rows = connection.rows(sql, (*values, size, offset))
@@ -102,34 +103,25 @@ def latest(connection: Connection, asked: Asked) -> Found:
 
 
 class _Look:
-    """Collects what passes the filters, and counts what does not."""
+    """Collects what passes the filters, and counts what does not; of one project alone, where one is given."""
 
-    def __init__(self, connection: Connection, asked: Asked) -> None:
+    def __init__(self, connection: Connection, asked: Asked, project: int | None) -> None:
         self._connection = connection
         self._asked = asked
+        self._project = project
+        self._supersessions = reading.Supersessions(connection, asked.now_ms)
         self._taken: set[int] = set()
         self.passed: list[Ranked] = []
         self.withheld: Counter[str] = Counter()
-        self.total = 0
-        self.total_is_exact = True
 
-    def fill(self, match: Match, wanted: int) -> None:
-        """Take the best that match until enough have passed the filters or there are no more."""
+    def fill(self, match: Match, wanted: int) -> int:
+        """Take the best that match until enough have passed the filters or there are no more; how many match."""
         matches = keyword.count(self._connection, match)
         for batch in keyword.candidates(self._connection, match, matches):
             self.take_until(batch, wanted, all_of_them=matches <= limits.CANDIDATES)
             if len(self.passed) >= wanted:
                 break
-        self.close(matches)
-
-    def close(self, matches: int) -> None:
-        """Put what has passed in order; *matches* is how many there are in all, as far as they are counted."""
-        self.passed.sort(key=_best_first)
-        if matches <= limits.CANDIDATES:
-            self.total = len(self.passed)
-        else:
-            self.total = max(min(matches, limits.MATCHES_COUNTED_MAX), len(self.passed))
-            self.total_is_exact = matches <= limits.MATCHES_COUNTED_MAX and not self.withheld
+        return matches
 
     def take_until(self, batch: list[Candidate], wanted: int, *, all_of_them: bool) -> None:
         """Take candidates, best first, until enough have passed and the next one scores less than the last."""
@@ -147,7 +139,7 @@ class _Look:
             if row.n in self._taken or self._is_outside(row):
                 continue
             self._taken.add(row.n)
-            newer = reading.hidden_by(self._connection, row, self._asked.now_ms)
+            newer = self._supersessions.hidden_by(row)
             reason = self._withheld(row, newer)
             if reason is None:
                 self.passed.append(Ranked(row, ranked.score, superseded_by=newer.id if newer else None))
@@ -158,7 +150,7 @@ class _Look:
 
     def _take_newest(self, newer: MemoryRow, score: float) -> None:
         """Answer with what superseded the memory that was found."""
-        while (above := reading.hidden_by(self._connection, newer, self._asked.now_ms)) is not None:
+        while (above := self._supersessions.hidden_by(newer)) is not None:
             newer = above
         if newer.n not in self._taken and not self._is_outside(newer) and self._passes_names(newer):
             self._taken.add(newer.n)
@@ -190,21 +182,23 @@ class _Look:
             and not filters.tags
             and self._asked.devices is None
             and (self._asked.spaces is None or row.space in self._asked.spaces)
-            and (not self._asked.restrict or row.project == self._asked.project)
+            and self._project in (None, row.project)
         )
 
 
 def _search_alone(connection: Connection, tries: list[str], asked: Asked) -> Found:
     """Search one project, or everything as one; a stricter expression is enough when it fills the page."""
-    scope_expression = _scope_expression(connection, asked, inside=True)
     wanted = asked.filters.limit
-    look = _Look(connection, asked)
+    scope_expression = _scope_expression(connection, asked, inside=True)
+    look, match, matches = _Look(connection, asked, asked.project), Match("", ""), 0
     for expression in tries:
-        look = _Look(connection, asked)
-        look.fill(keyword.narrowed(expression, scope_expression), wanted)
+        look = _Look(connection, asked, asked.project)
+        match = keyword.narrowed(expression, scope_expression)
+        matches = look.fill(match, wanted)
         if len(look.passed) >= wanted:
             break
-    return _found([look], look.passed[:wanted])
+    shown = sorted(look.passed, key=_best_first)[:wanted]
+    return _found(shown, _count(connection, asked, match, matches, [look]))
 
 
 def _search_project_first(connection: Connection, tries: list[str], asked: Asked, project: int) -> Found:
@@ -213,28 +207,41 @@ def _search_project_first(connection: Connection, tries: list[str], asked: Asked
     One ranking serves both: the project's hits among the best are its best hits. Only when too few of them are among the first
     candidates is the project searched for itself.
     """
-    members = projects.members(connection, project)
     wanted = asked.filters.limit
-    inside = outside = _Look(connection, asked)
+    inside = outside = _Look(connection, asked, project)
+    match, matches = Match("", ""), 0
     for expression in tries:
-        inside, outside = _Look(connection, asked), _Look(connection, asked)
         match = keyword.narrowed(expression, _scope_expression(connection, asked, inside=False))
         matches = keyword.count(connection, match)
-        batch = next(keyword.candidates(connection, match, matches, first=_FIRST_OF_ALL), [])
-        own = reading.numbers_in_projects(connection, [candidate.n for candidate in batch], members)
-        few = matches <= limits.CANDIDATES
-        inside.take_until([one for one in batch if one.n in own], wanted, all_of_them=few)
-        places = wanted - min(len(inside.passed), wanted) + _kept_elsewhere(wanted)
-        outside.take_until([one for one in batch if one.n not in own], places, all_of_them=few)
-        if matches > len(batch) and len(inside.passed) < wanted:
-            inside.fill(keyword.narrowed(expression, _scope_expression(connection, asked, inside=True)), wanted)
-        inside.close(0)
-        outside.close(matches)
+        own = keyword.narrowed(expression, _scope_expression(connection, asked, inside=True))
+        inside, outside = _look_inside_and_outside(connection, asked, project, (match, own), matches)
         if len(inside.passed) >= wanted:
             break
-    if outside.total < limits.CANDIDATES:
-        outside.total += len(inside.passed)
-    return _found([inside, outside], _merged(inside.passed, outside.passed, wanted))
+    counted = _count(connection, asked, match, matches, [inside, outside])
+    return _found(_merged(inside.passed, outside.passed, wanted), counted)
+
+
+def _look_inside_and_outside(
+    connection: Connection, asked: Asked, project: int, searched: tuple[Match, Match], matches: int
+) -> tuple[_Look, _Look]:
+    """Fill the page from the project, and from the rest the places left and those that are kept for it.
+
+    *searched* is what matches anywhere, and in the project; *matches* how many match anywhere.
+    """
+    inside, outside = _Look(connection, asked, project), _Look(connection, asked, None)
+    members = projects.members(connection, project)
+    wanted, few = asked.filters.limit, matches <= limits.CANDIDATES
+    for number, batch in enumerate(keyword.candidates(connection, searched[0], matches, first=_FIRST_OF_ALL)):
+        own = reading.numbers_in_projects(connection, [candidate.n for candidate in batch], members)
+        inside.take_until([one for one in batch if one.n in own], wanted, all_of_them=few)
+        if number == 0 and matches > len(batch) and len(inside.passed) < wanted:
+            inside.fill(searched[1], wanted)
+        free = wanted - min(len(inside.passed), wanted)
+        others = [one for one in batch if one.n not in own]
+        outside.take_until(others, free + _kept_elsewhere(wanted), all_of_them=few)
+        if len(outside.passed) >= free:
+            break
+    return inside, outside
 
 
 def _best_first(ranked: Ranked) -> tuple[float, int, int, str]:
@@ -254,11 +261,13 @@ def _kept_elsewhere(wanted: int) -> int:
 
 def _merged(inside: list[Ranked], outside: list[Ranked], wanted: int) -> list[Ranked]:
     """The project's hits first; then, in the places left and in up to 3 of 10 others, stronger hits from elsewhere."""
+    own = sorted(inside, key=_best_first)[:wanted]
     here = {ranked.row.n for ranked in inside}
     others = [
-        Ranked(ranked.row, ranked.score, True, ranked.superseded_by) for ranked in outside if ranked.row.n not in here
+        Ranked(ranked.row, ranked.score, True, ranked.superseded_by)
+        for ranked in sorted(outside, key=_best_first)
+        if ranked.row.n not in here
     ]
-    own = inside[:wanted]
     kept = _kept_elsewhere(wanted)
     taken = others[: wanted - len(own)]
     while len(taken) < min(kept, len(others)) and own and others[len(taken)].score > own[-1].score:
@@ -267,11 +276,49 @@ def _merged(inside: list[Ranked], outside: list[Ranked], wanted: int) -> list[Ra
     return own + taken
 
 
-def _found(looks: list[_Look], ranked: list[Ranked]) -> Found:
+class _Counted(Struct, frozen=True):
+    total: int
+    is_exact: bool
+    withheld: dict[str, int]
+
+
+_COUNTED: Final = """
+SELECT memory.status = ?, coalesce(memory.expires <= ?, 0),
+       EXISTS (SELECT 1 FROM edge WHERE edge.space = memory.space AND edge.older = memory.id), count(*)
+FROM (SELECT rowid AS n FROM word WHERE word MATCH ? LIMIT ?) AS found CROSS JOIN memory ON memory.n = found.n
+WHERE memory.updated BETWEEN ? AND ? AND coalesce(memory.project, 0) NOT IN (SELECT value FROM json_each(?))
+GROUP BY 1, 2, 3
+"""
+
+
+def _count(connection: Connection, asked: Asked, match: Match, matches: int, looks: list[_Look]) -> _Counted:
+    """How many memories match and pass the filters: all that were looked at, or else what their rows tell, which does
+    not settle who supersedes whom. Never more than there are.
+    """
     withheld = sum((look.withheld for look in looks), Counter[str]())
-    total = max(looks[-1].total, len(ranked))
-    exact = looks[-1].total_is_exact and (total < limits.CANDIDATES or not withheld)
-    return Found(tuple(_newer_above_older(ranked)), total, exact, dict(withheld))
+    if matches <= limits.CANDIDATES:
+        return _Counted(sum(len(look.passed) for look in looks), True, withheld)
+    filters = asked.filters
+    apart = [n for root in sorted(asked.apart - {asked.project}) for n in projects.members(connection, root)]
+    span = (filters.since_ms or 0, limits.HLC_MAX if filters.until_ms is None else filters.until_ms)
+    values = (Status.FORGOTTEN, asked.now_ms, match.expression, limits.MATCHES_COUNTED_MAX, *span, json.dumps(apart))
+    total = uncertain = 0
+    withheld[FORGOTTEN] = withheld[EXPIRED] = 0
+    for forgotten, expired, has_newer, n in connection.rows(_COUNTED, values):
+        if forgotten and not filters.include_forgotten:
+            withheld[FORGOTTEN] += n
+        elif expired and not filters.include_expired:
+            withheld[EXPIRED] += n
+        elif has_newer and not filters.include_superseded:
+            uncertain += n
+        else:
+            total += n
+    return _Counted(total, not uncertain and matches <= limits.MATCHES_COUNTED_MAX, +withheld)
+
+
+def _found(ranked: list[Ranked], counted: _Counted) -> Found:
+    total = max(counted.total, len(ranked))
+    return Found(tuple(_newer_above_older(ranked)), total, counted.is_exact, dict(counted.withheld))
 
 
 def _newer_above_older(ranked: list[Ranked]) -> list[Ranked]:
@@ -301,7 +348,8 @@ def _scope_expression(connection: Connection, asked: Asked, *, inside: bool) -> 
     filters = asked.filters
     groups: list[list[str]] = [[scope.token("tag", tag)] for tag in filters.tags]
     if inside and asked.project is not None:
-        groups.append([scope.token("project", n) for n in projects.members(connection, asked.project)])
+        members = projects.members(connection, asked.project) or (asked.project,)
+        groups.append([scope.token("project", n) for n in members])
     if filters.type is not None:
         groups.append([scope.token("type", filters.type)])
     if filters.agent is not None:

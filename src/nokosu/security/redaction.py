@@ -5,7 +5,7 @@ prefix that an issuer gives its tokens (`ghp_`, `AKIA`, `sk-ant-`), so a hash, a
 a key, and a password without any such mark is not found. Whether a token is still valid is never asked.
 
 Masked text reads `[redacted:github-token]`; what surrounds it stays, so the note keeps its meaning. Obvious stand-ins
-(`ghp_xxxxxxxx`, `AKIA...EXAMPLE`, `${TOKEN}`) are left alone. Redacting twice is redacting once.
+(`ghp_xxxxxxxx`, `sk-...`, `${TOKEN}`) are left alone. Redacting twice is redacting once.
 
 How it stays cheap: nearly all secrets are long runs of characters without a space, and most of a note is not. So the
 anchors of most rules are looked for in the long runs only, and only rules whose anchor occurred are compiled (by `re`,
@@ -98,13 +98,10 @@ _SMALL_LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz_-./:=+~%@"
 _TOKEN_CHARS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" + _SMALL_LETTERS
 _SPACE_OUT: Final = bytes(code if code in _TOKEN_CHARS else ord(" ") for code in range(256))
 
-# Stand-ins: words that say so, the sequences that people type, and rows of one character, though not of A, _ or -:
-# in base64 these are rows of equal bits, and keys have them.
-_PLACEHOLDER: Final = (
-    r"(?i:example|placeholder|changeme|dummy|redacted|your[_-])"
-    r"|0123456|12345678|(?i:abcdefgh)"
-    r"|([B-Za-z0-9*.])\1{7}"
-)
+# A stand-in is a row of one character, though not of A, _ or -: in base64 these are rows of equal bits, and keys have
+# them. Whatever else has a token's form is masked, even where it says "example": a key made public costs more than a
+# masked example.
+_PLACEHOLDER: Final = r"([B-Za-z0-9*.])\1{7}"
 _NEVER_PLACEHOLDER: Final = frozenset({"private-key", "url-password"})  # these have exceptions of their own
 
 
@@ -161,6 +158,11 @@ _BLOCK_RULES: Final[tuple[_Rule, ...]] = (
         r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
         r"(?=(?:[^-]|-(?!---)){0,400}?[A-Za-z0-9+/]{16})"
         r"(?:(?:[^-]|-(?!---)){16,16384}+-{4,5} ?END [A-Z0-9 ]{0,60}-{4,5}|" + _KEY_LINES + ")",
+    ),
+    *_within(  # anything between the two lines that has a letter or digit, however short
+        "private-key",
+        ("PRIVATE KEY",),
+        r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----(?P<secret>[^A-Za-z0-9-]{0,64}[A-Za-z0-9][^-]{0,16384}+)-----END",
     ),
     *_within("private-key", ("Private-Lines:",), r"Private-Lines: ?[0-9]{1,4}(?P<secret>" + _KEY_LINES + ")"),  # PuTTY
 )

@@ -29,8 +29,10 @@ from nokosu.store import lock_holder, schema
 from nokosu.store.sqlite import Connection, Row
 
 _AUTOCHECKPOINT_PAGES: Final = 1000
+_WAL_BYTES_KEPT: Final = 8 * 1024 * 1024  # after a large batch it shrinks to this
 _KEEP_WAL: Final = ctypes.c_int(1)  # SQLite reads the flag through its address
 _NOT_SAVED: Final = "not saved: "
+_FORKED: Final = "this process was forked from one that had the store open: close it before a fork, or spawn"
 
 
 class Database:
@@ -171,7 +173,7 @@ class Database:
 
     def _connection(self, prefix: str = "") -> Connection:
         if os.getpid() != self._pid:
-            raise StoreError(f"{prefix}the store was opened before a fork: open it anew in this process")
+            raise StoreError(f"{prefix}{_FORKED}")
         if self._open is None:
             try:
                 self._open = connect(self.path, vfs=self._vfs, wait_ms=self._wait_ms)
@@ -205,7 +207,7 @@ class Database:
         if isinstance(error, apsw.BusyError | apsw.LockedError):
             return self._locked(prefix)
         if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError | apsw.AuthError):
-            return self._read_only()
+            return self._read_only() if prefix == _NOT_SAVED else self._unreadable(prefix)
         if not isinstance(error, apsw.SQLError | apsw.ConstraintError):
             self._discard()
         if isinstance(error, apsw.FullError):
@@ -228,16 +230,39 @@ class Database:
             hint="nokosu doctor",
         )
 
+    def _unreadable(self, prefix: str) -> StoreReadOnly:
+        """Reading needs the files beside the database, and we may not make them."""
+        return StoreReadOnly(
+            f"{prefix}{self.path.parent} may not be written by this process, and nobody who may has opened its store yet",
+            hint="nokosu status, where the folder may be written",
+        )
+
 
 def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> Connection:
     """Open an existing file for reading and, where the file system lets us, writing. No other code opens one."""
-    connection = Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    if any(isinstance(other, _Opened) and other.is_inherited_of(path) for other in apsw.connections()):
+        # SQLite believes that it still holds the locks on this file; they are the parent's, and we would write without.
+        raise StoreError(_FORKED)
+    connection = _Opened(path, vfs)
     try:
         _configure(connection, wait_ms)
     except apsw.Error:
         _close(connection)
         raise
     return connection
+
+
+class _Opened(Connection):
+    """A connection that knows which process opened it, and what."""
+
+    def __init__(self, path: Path, vfs: str | None) -> None:
+        super().__init__(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+        self._path = path
+        self._pid = os.getpid()
+
+    def is_inherited_of(self, path: Path) -> bool:
+        """Whether our parent opened *path* with it, before this process was forked."""
+        return self._pid != os.getpid() and self._path == path
 
 
 def _configure(connection: Connection, wait_ms: int) -> None:
@@ -251,6 +276,7 @@ def _configure(connection: Connection, wait_ms: int) -> None:
         "secure_delete=ON",  # a purged text must not stay in free pages: on before the text is ever moved
         "temp_store=MEMORY",  # verify compares with a second index; a read writes no file
         f"wal_autocheckpoint={_AUTOCHECKPOINT_PAGES}",
+        f"journal_size_limit={_WAL_BYTES_KEPT}",  # and the last one to close empties it: nothing is read again at the next open
         *(("fullfsync=ON", "checkpoint_fullfsync=ON") if sys.platform == "darwin" else ()),
     ):
         connection.execute(f"PRAGMA {pragma}")
@@ -277,11 +303,17 @@ def before_saving() -> Iterator[None]:
         raise type(error)(f"{_NOT_SAVED}{error.message}", hint=error.hint) from error
 
 
-def create(path: Path, fill: Callable[[Connection], None], *, vfs: str | None = None) -> None:
+def create(
+    path: Path,
+    fill: Callable[[Connection], None],
+    *,
+    vfs: str | None = None,
+    migrations: tuple[schema.Migration, ...] = schema.MIGRATIONS,
+) -> None:
     """Make a new database at *path*, wholly or not at all: schema, then what *fill* writes.
 
     It is made beside *path* and linked into place, so another process sees either nothing or a finished file; when
-    another was first, that one stays. *vfs* names an apsw VFS, for fault tests.
+    another was first, that one stays. *vfs* and *migrations* are for tests, as in `Database`.
 
     Raises:
         StoreReadOnly, StoreFull, StoreError: it could not be made; nothing is there.
@@ -292,7 +324,7 @@ def create(path: Path, fill: Callable[[Connection], None], *, vfs: str | None = 
         connection = connect(temporary, vfs=vfs)
         try:
             connection.execute("BEGIN IMMEDIATE")
-            schema.migrate(connection)
+            schema.migrate(connection, migrations)
             fill(connection)
             connection.execute("COMMIT")
             if connection.pragma("journal_mode", "wal") != "wal":

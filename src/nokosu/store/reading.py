@@ -5,6 +5,7 @@ Nothing damaged is served: a record whose bytes are not what was signed raises `
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -76,9 +77,8 @@ def rows_by_number(connection: Connection, numbers: Sequence[int]) -> dict[int, 
 
 def numbers_in_projects(connection: Connection, numbers: Sequence[int], members: Sequence[int]) -> set[int]:
     """Those of some memories that are filed under one of the projects *members*."""
-    marks, projects = ", ".join("?" * len(numbers)), ", ".join("?" * len(members))
-    sql = f"SELECT n FROM memory WHERE n IN ({marks}) AND project IN ({projects})"
-    return {n for (n,) in connection.rows(sql, (*numbers, *members))}
+    sql = "SELECT n FROM memory WHERE n IN (SELECT value FROM json_each(?)) AND project IN (SELECT value FROM json_each(?))"
+    return {n for (n,) in connection.rows(sql, (json.dumps(numbers), json.dumps(members)))}
 
 
 def rows_by_prefix(connection: Connection, prefix: str, limit: int) -> list[MemoryRow]:

@@ -1,0 +1,25 @@
+"""A machine for each page, with nothing on it but nokosu."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.shell import Machine
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """An empty home; examples in Python, which run in this process, find themselves in it too."""
+    home = tmp_path / "you"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("XDG_DATA_HOME", "NOKOSU_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(home)
+    made = Machine(home)
+    made.data.mkdir(mode=0o700, parents=True)
+    (made.data / "config.toml").write_text('device_name = "laptop"\n')
+    (made.data / "config.toml").chmod(0o600)
+    return made

@@ -1,0 +1,154 @@
+"""The examples of a page, typed into a real terminal in a throwaway home, and what they print there compared with the page.
+
+A block of the language `console` holds commands after `$ ` and below each what it prints. A line `...` stands for any number of
+lines. What is new each time (ids, times, sizes, the number of a fence) need only be of the same kind, and columns may be wider or
+narrower; but an id of the page stands for the same memory everywhere in that page, in a command too, and there a beginning of it
+is enough.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import platformdirs
+from sybil import Example
+
+from docs.generate import terminal
+
+ROOT: Final = Path(__file__).parents[2]
+COLUMNS: Final = 100
+YOUR_HOME: Final = "/home/you"
+
+_LETTERS: Final = "0-9a-hjkmnp-tv-z"  # of an id: no i, l, o or u
+_ID: Final = rf"\b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[{_LETTERS}]{{12}}\b"
+_OTHERS: Final = {
+    "identity": rf"\b(?:[{_LETTERS}]{{4}}-){{6}}[{_LETTERS}]{{2}}\b",
+    "time": r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z",
+    "date": r"\b\d{4}-\d\d-\d\d\b",
+    "size": r"\b\d[\d,.]* (?:bytes|B|KiB|MiB|GiB)(?= |,|$|\))",
+    "took": r"\b\d+\.\d+ (?:ms|s)\b",
+    "fence": r"\b[0-9a-f]{8}\b",
+    "age": r"(?:just now|\b\d+ (?:min|h|d) ago)",
+    "sqlite": r"\bSQLite \d+\.\d+\.\d+\b",
+}
+_VARIABLE: Final = re.compile("|".join([f"(?P<id>{_ID})", *(f"(?P<{kind}>{form})" for kind, form in _OTHERS.items())]))
+_WORD: Final = re.compile(rf"(?<![\w-])[{_LETTERS}]{{4,12}}(?![\w-])")
+
+
+class Step(NamedTuple):
+    """A command of a page, and the lines that the page says it prints."""
+
+    command: str
+    expected: tuple[str, ...]
+
+
+def steps(block: str) -> Iterator[Step]:
+    """The commands of one block, with what stands below each."""
+    command, expected = "", list[str]()
+    for line in block.rstrip("\n").split("\n"):
+        if command.endswith("\\"):
+            command += f"\n{line}"
+        elif line.startswith("$ "):
+            if command:
+                yield Step(command, tuple(expected))
+            command, expected = line.removeprefix("$ "), []
+        elif command:
+            expected.append(line)
+        else:
+            raise ValueError(f"a block of commands begins with {line!r}, not with '$ '")
+    yield Step(command, tuple(expected))
+
+
+class Machine:
+    """Somebody's machine: a home with nothing in it but the program, as `make install` leaves it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.folder = home
+        self.data = Path(platformdirs.user_data_dir("nokosu", appauthor=False))
+        self._real_ids: dict[str, str] = {}
+        _install(home / ".local/bin/nokosu")
+        self.env = {
+            "HOME": str(home),
+            "PATH": f"{home}/.local/bin:{Path(shutil.which('git') or 'git').parent}:/usr/bin:/bin",
+            "TERM": "xterm",
+            "NO_COLOR": "1",
+            "LANG": "C.UTF-8",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **{f"GIT_{who}_{what}": "you@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+
+    def evaluate(self, example: Example) -> str | None:
+        """Type the commands of a block; what differs from the page, or None. An evaluator of Sybil's."""
+        for step in steps(str(example.parsed)):
+            if difference := self._try(step):
+                return difference
+        return None
+
+    def _try(self, step: Step) -> str:
+        where = self.home / ".folder"
+        typed = f"{_WORD.sub(self._real, step.command)}\ncode=$?; pwd >'{where}'; exit $code"
+        ran = terminal.run(typed, cwd=self.folder, env=self.env, columns=COLUMNS)
+        self.folder = Path(where.read_text().removesuffix("\n"))
+        printed = self._told(ran.output).rstrip("\n")
+        if ran.code != 0:
+            return f"$ {step.command}\nends with exit code {ran.code}, and prints:\n{printed}"
+        pattern, ids = self._pattern(step.expected)
+        match = re.fullmatch(pattern, printed)
+        if match is None:
+            return f"$ {step.command}\nprints:\n{printed}\nand the page says:\n" + "\n".join(step.expected)
+        self._real_ids |= {id: match[group] for id, group in ids.items()}
+        return ""
+
+    def _real(self, word: re.Match[str]) -> str:
+        """The beginning, of the same length, of the id that a beginning of an id of the page stands for."""
+        found = [real for shown, real in self._real_ids.items() if shown.startswith(word[0])]
+        return found[0][: len(word[0])] if len(found) == 1 else word[0]
+
+    def _told(self, output: str) -> str:
+        """The output with the places of this machine named as the pages name them."""
+        for real, told in ((self.data, f"{YOUR_HOME}/.local/share/nokosu"), (self.home, YOUR_HOME)):
+            output = output.replace(str(real.resolve()), told).replace(str(real), told)
+        return "\n".join(line.rstrip() for line in output.split("\n"))
+
+    def _pattern(self, expected: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+        """A regular expression for what a command prints, and the groups in it that are ids the page names first here."""
+        ids: dict[str, str] = {}
+        lines = [self._line(line, ids) for line in expected]
+        return "".join(lines).removesuffix("\n").replace("(?:.*\n)*?", "(?:.*(?:\n|$))*?"), ids
+
+    def _line(self, line: str, ids: dict[str, str]) -> str:
+        if line.strip() == "...":
+            return "(?:.*\n)*?"
+        parts, end = [], 0
+        for match in _VARIABLE.finditer(line):
+            kind = match.lastgroup or ""
+            parts += [_literal(line[end : match.start()]), self._id(match[0], ids) if kind == "id" else _OTHERS[kind]]
+            end = match.end()
+        return "".join(parts) + _literal(line[end:].rstrip()) + "\n"
+
+    def _id(self, shown: str, ids: dict[str, str]) -> str:
+        if shown in self._real_ids:
+            return re.escape(self._real_ids[shown])
+        if shown in ids:
+            return f"(?P={ids[shown]})"
+        ids[shown] = f"id{len(ids)}"
+        return f"(?P<{ids[shown]}>{_ID})"
+
+
+def _literal(text: str) -> str:
+    """What matches *text*, and the same with wider or narrower gaps between its columns."""
+    return re.sub(r"(?<=\S)(?:\\ ){2,}", r" {2,}", re.escape(text))
+
+
+def _install(program: Path) -> None:
+    """Put this very nokosu on the PATH under its own name, whatever the length of the path to its Python."""
+    program.parent.mkdir(parents=True)
+    body = f"import sys\nsys.path.insert(0, {str(ROOT / 'src')!r})\nfrom nokosu.cli import main\nsys.exit(main())\n"
+    program.write_text(f"#!/bin/sh\n'''exec' '{sys.executable}' \"$0\" \"$@\"\n' '''\n{body}")
+    program.chmod(0o755)
