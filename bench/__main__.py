@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import tempfile
 import time
@@ -41,14 +40,14 @@ def main() -> int:
                 figures += part()
         described = machine.describe(folder, before, machine.load())
         largest = grown[max(grown)]
-    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    command = _command(options)
     print(report.as_text(figures))
     print(report.verdicts(figures))
     if options.json:
         options.json.write_text(report.as_json(figures, described, command))
     if options.markdown:
         page = report.as_page(figures, described, command, largest.text_bytes // max(largest.notes, 1))
-        options.markdown.write_text(page)
+        report.write_page(options.markdown, page)
     tell("done")
     return 0
 
@@ -74,6 +73,14 @@ def _up_to(grown: dict[int, Store], size: int) -> dict[int, Store]:
 def _goal_size(sizes: list[int]) -> int:
     """The goals are set for 50,000 notes; a smaller run shows them at its largest size."""
     return _GOAL_SIZE if _GOAL_SIZE in sizes else max(sizes)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """What makes the same table again, wherever the files go."""
+    sizes = ",".join(map(str, options.sizes))
+    return (
+        "python -m bench" + (f" --sizes {sizes}" if options.sizes != _SIZES else "") + " --markdown docs/benchmarks.md"
+    )
 
 
 def _options() -> argparse.Namespace:

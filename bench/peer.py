@@ -26,7 +26,7 @@ from bench import machine
 from bench.corpus import SEED, Corpus, Note
 from bench.measuring import Stopwatch, percentile
 from bench.processes import NOKOSU, environment, run
-from bench.report import as_markdown
+from bench.report import PEER_HEADING, as_markdown, write_peer_part
 from bench.stdio_client import StdioClient
 
 VERSION = "1.2.0"
@@ -75,6 +75,8 @@ def main() -> int:
     before = machine.load()
     with tempfile.TemporaryDirectory(prefix="nokosu-peer-", dir=options.folder) as named:
         folder = Path(named)
+        if options.markdown:
+            options.markdown = options.markdown.absolute()
         os.chdir(folder)  # no project of either program
         programs = [_nokosu(folder / "nokosu"), _kioku(folder / "kioku", installed(options.cache))]
         rows: list[list[str]] = []
@@ -86,10 +88,10 @@ def main() -> int:
             rows += _rows(size, times)
             print(f"{size} notes done", file=sys.stderr, flush=True)
         described = machine.describe(folder, before, machine.load())
-    page = _page(rows, described)
-    print(page)
+    part = _part(rows, described)
+    print(part)
     if options.markdown:
-        options.markdown.write_text(page)
+        write_peer_part(options.markdown, part)
     return 0
 
 
@@ -231,19 +233,15 @@ def _rows(size: int, times: dict[str, Times]) -> list[list[str]]:
     return rows
 
 
-def _page(rows: list[list[str]], described: machine.Machine) -> str:
-    headings = [
-        "ms, wall",
-        "notes",
-        "nokosu p50",
-        f"kioku-mesh {VERSION} p50",
-        "nokosu p99",
-        "kioku-mesh p99",
-        "× (p50)",
-    ]
+def _part(rows: list[list[str]], described: machine.Machine) -> str:
+    headings = ["wall ms", "notes", "nokosu p50", "kioku-mesh p50", "nokosu p99", "kioku-mesh p99", "× (p50)"]
     return (
+        f"{PEER_HEADING} {VERSION}\n\n"
+        "`make bench-peer`: the same notes saved through both MCP servers; then each call to the one is followed by the same call "
+        "to the other, over the whole store. kioku-mesh runs in its local mode, which needs no network, and does not wait for the "
+        "disk at each save (`synchronous=NORMAL`); nokosu does.\n\n"
         f"{described.system}, {described.cores} cores, {described.file_system}; load average {described.load_before:.1f} before, "
-        f"{described.load_after:.1f} after. Each call to the one is followed by the same call to the other.\n\n"
+        f"{described.load_after:.1f} after.\n\n"
         f"{as_markdown([headings, *rows])}\n"
     )
 
@@ -255,7 +253,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--cache", type=Path, default=Path(platformdirs.user_cache_dir("nokosu-bench")), metavar="DIR")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where to put the stores: a real disk")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="put the table into this page (docs/benchmarks.md)"
+    )
     return parser.parse_args()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure, Verdict
@@ -16,7 +17,8 @@ _SIGNS = {Verdict.MET: "met", Verdict.MET_IN_CPU_TIME: "met in CPU time only", V
 _PAGE = """\
 # Benchmarks
 
-This page was written by `{command}`. `make bench` prints the same table; `--quick` takes a minute and a half.
+Written by `{command}`; do not edit. `make bench` measures the same on your machine (`make bench ARGS=--quick` in a minute and a
+half), `make bench-peer` beside kioku-mesh. No test depends on a time.
 
 ## How it is measured
 
@@ -47,6 +49,21 @@ Floors: {floors}.
 
 {verdicts}
 """
+
+
+PEER_HEADING = "## Beside kioku-mesh"
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write docs/benchmarks.md, and keep the part that `python -m bench.peer` wrote."""
+    peer = path.read_text().partition(PEER_HEADING)[2] if path.exists() else ""
+    path.write_text(page + (f"\n{PEER_HEADING}{peer}" if peer else ""))
+
+
+def write_peer_part(path: Path, part: str) -> None:
+    """Put *part*, which begins with the heading, behind the other figures."""
+    page = path.read_text().partition(PEER_HEADING)[0] if path.exists() else ""
+    path.write_text(f"{page.rstrip()}\n\n{part}".lstrip())
 
 
 def table(figures: Sequence[Figure]) -> list[list[str]]:

@@ -101,8 +101,8 @@ class Shell:
     def started(self, *command: Word, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
         """Start a process, and end it with the test."""
         pipe = subprocess.PIPE
-        streams = {"stdin": pipe, "stdout": pipe, "stderr": pipe, **more}
-        with subprocess.Popen(command, env=self.env, cwd=self.work, **streams) as process:
+        more = {"stdin": pipe, "stdout": pipe, "stderr": pipe, "env": self.env, **more}
+        with subprocess.Popen(command, cwd=self.work, **more) as process:
             try:
                 yield process
             finally:
@@ -115,16 +115,14 @@ class Shell:
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         os.write(ours, typed.encode())
-        process = subprocess.Popen(
-            [*NOKOSU, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=self.environ(env), cwd=self.work
-        )
-        os.close(theirs)
-        try:
+        with self.started(
+            *NOKOSU, *words, stdin=theirs, stdout=theirs, stderr=theirs, env=self.environ(env)
+        ) as process:
+            os.close(theirs)
             out = b"".join(iter(lambda: _read(ours), b"")).decode()
-            return checked(process.wait(SECONDS_MAX), out.replace("\r\n", "\n"), "")
-        finally:
-            process.kill()
-            os.close(ours)
+            code = process.wait(SECONDS_MAX)
+        os.close(ours)
+        return checked(code, out.replace("\r\n", "\n"), "")
 
     def environ(self, changes: Mapping[str, str | None] | None) -> dict[str, str]:
         changed = {**self.env, **(changes or {})}

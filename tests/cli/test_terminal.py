@@ -67,8 +67,8 @@ def test_a_purge_asks_first(run: Shell, two: tuple[str, str]) -> None:
     assert "purged" in run("show", id).err
 
 
-def test_a_question_that_is_interrupted_changes_nothing(run: Shell, two: tuple[str, str]) -> None:
-    assert run.terminal("forget", two[0], "--purge", typed="\x03").code == 130
+def test_a_question_without_an_answer_changes_nothing(run: Shell, two: tuple[str, str]) -> None:
+    assert run.terminal("forget", two[0], "--purge", typed="\x04").code == 130
     assert run("search", "pipeline").code == 0
 
 

@@ -37,6 +37,7 @@ _OTHERS: Final = {
     "sqlite": r"\bSQLite \d+\.\d+\.\d+\b",
 }
 _VARIABLE: Final = re.compile("|".join([f"(?P<id>{_ID})", *(f"(?P<{kind}>{form})" for kind, form in _OTHERS.items())]))
+_CUT_CHARS: Final = 6  # before an ellipsis at the end of a line: where it is cut depends on the columns before it
 _WORD: Final = re.compile(rf"(?<![\w-])[{_LETTERS}]{{4,12}}(?![\w-])")
 
 
@@ -125,12 +126,13 @@ class Machine:
     def _line(self, line: str, ids: dict[str, str]) -> str:
         if line.strip() == "...":
             return "(?:.*\n)*?"
+        line, rest = (line[:-_CUT_CHARS], ".*…") if line.endswith("…") else (line.rstrip(), "")
         parts, end = [], 0
         for match in _VARIABLE.finditer(line):
             kind = match.lastgroup or ""
             parts += [_literal(line[end : match.start()]), self._id(match[0], ids) if kind == "id" else _OTHERS[kind]]
             end = match.end()
-        return "".join(parts) + _literal(line[end:].rstrip()) + "\n"
+        return "".join(parts) + _literal(line[end:]) + rest + "\n"
 
     def _id(self, shown: str, ids: dict[str, str]) -> str:
         if shown in self._real_ids:

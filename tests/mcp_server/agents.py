@@ -183,7 +183,7 @@ class Process:
         return {"refused": result["content"][0]["text"]} if result["isError"] else result["structuredContent"]
 
     def is_alive(self) -> bool:
-        return self.ask("ping")["result"] == {}
+        return bool(self.ask("ping")["result"] == {})
 
     def close_stdin(self) -> None:
         assert self._popen.stdin is not None

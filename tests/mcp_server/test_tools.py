@@ -37,6 +37,7 @@ def test_there_are_seven_tools_in_the_same_order_in_both_eras(visit: Visit) -> N
 
 def test_the_server_introduces_itself_and_instructs_alike_in_both_eras(home: Path) -> None:
     async def story(client: Client) -> tuple[str, str, str | None]:
+        assert client.server_info is not None
         return client.server_info.name, client.server_info.version, client.instructions
 
     told = {Visit(config_of(home), era=era).do(story) for era in ERAS}

@@ -323,11 +323,13 @@ def test_nothing_found_is_said_plainly(memory: Nokosu) -> None:
 
 
 @promise("any-query-is-text")
-def test_twenty_thousand_queries_of_fts_metacharacters_raise_nothing(memory: Nokosu) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_five_thousand_queries_of_fts_metacharacters_raise_nothing(memory: Nokosu, seed: int) -> None:
     memory.save_many([Draft(text=f"note {number} about AND or NEAR, title:x and x*y") for number in range(5)])
-    pieces = [*"\"'()*:^-+{}[]\\/|&%_,.;~!?<>=@#$\t ", "AND", "OR", "NOT", "NEAR(", "NEAR/2", "x", "col:", "note", "é", "東京", "٣"]
-    choice = random.Random(8)
-    for _ in range(20_000):
+    signs = [*"\"'()*:^-+{}[]\\/|&%_,.;~!?<>=@#$\t "]
+    pieces = [*signs, "AND", "OR", "NOT", "NEAR(", "NEAR/2", "x", "col:", "note", "é", "東京", "٣"]
+    choice = random.Random(seed)
+    for _ in range(5_000):
         memory.search(Query(text="".join(choice.choices(pieces, k=choice.randint(1, 12)))))
 
 

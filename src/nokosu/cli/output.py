@@ -108,17 +108,18 @@ def flush() -> None:
     """
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        _abandon(1)
+        if isinstance(error, BrokenPipeError):
+            raise
         message = f"the command was carried out, but its result could not be written ({error.strerror})"
         raise NokosuError(message) from error
 
 
 def fail(message: str, *, hint: str = "", code: int) -> int:
     """Say what is wrong and what to do next; returns the exit code."""
-    with suppress(OSError):
-        sys.stdout.flush()
+    with suppress(OSError, NokosuError):
+        flush()
     with suppress(OSError):
         sys.stderr.write(f"Error: {one_line(message)}\n" + (f"Try: {one_line(hint)}\n" if hint else ""))
     return code
@@ -132,14 +133,18 @@ def finish(code: int) -> int:
         code = _BROKEN_PIPE
     except NokosuError as error:
         code = fail(error.message, code=error.exit_code)
-    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
-        try:
-            stream.flush()
-        except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, number)
-            os.close(nowhere)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _abandon(2)
     return code
+
+
+def _abandon(number: int) -> None:
+    """Let what cannot be written go nowhere, instead of failing again at each later attempt."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 def _escaped(char: str) -> str:

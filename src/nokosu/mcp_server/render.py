@@ -79,13 +79,15 @@ def hits(found: Hits, *, nonce: Nonce = new_nonce) -> Reply:
         notes = [
             *([_DATA] if shown else []),
             *found.notes,
-            *([f"{cut} of these texts are shortened: get_memory ID gives the whole"] if cut else []),
+            *([f"{cut} of these texts shortened: get_memory ID for the whole"] if cut else []),
             *([f"{left_out} more did not fit: ask for fewer, or with other words"] if left_out else []),
         ]
         data = msgspec.to_builtins(found) | {"notes": notes}
         data["hits"] = [msgspec.to_builtins(hit) | {"text": _cut(hit.text, chars)} for hit in shown]
         listing = "\n".join(place.lines(chars) for place in places[:count])
         parts = [_counted(found, count), *([fenced(listing, nonce())] if shown else []), *notes[bool(shown) :]]
+        if not cut and any(place.rest.endswith("…") for place in places[:count]):
+            parts.append("… marks an excerpt: get_memory ID for the whole")
         return Reply("\n".join(parts), data)
 
     return _fitting(draw, len(found.hits))
@@ -97,7 +99,7 @@ def memory(read: Memory, *, nonce: Nonce = new_nonce) -> Reply:
 
     def draw(count: int, chars: int) -> Reply:
         whole = msgspec.to_builtins(read)
-        notes = [_DATA, *([_shown_of(read.text, chars)] if len(read.text) > chars else [])]
+        notes = [_DATA, *([_too_long(chars)] if max(len(read.text), len(text)) > chars else [])]
         data = _shortened(whole, chars) | {"notes": notes}
         for several in ("versions", "history"):
             data[several] = data[several][-count:] if count else []
@@ -217,8 +219,8 @@ def _last(several: Sequence[Any], count: int) -> Sequence[Any]:
     return several[-count:] if count else ()
 
 
-def _shown_of(text: str, chars: int) -> str:
-    return f"{chars} of {len(text)} characters shown: nokosu show ID prints the whole in a shell"
+def _too_long(chars: int) -> str:
+    return f"only the first {chars} characters are shown: nokosu show ID prints the whole in a shell"
 
 
 def _one_line(text: str, chars: int = limits.MCP_REPLY_CHARS_MAX) -> str:

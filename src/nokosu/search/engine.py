@@ -150,8 +150,7 @@ class _Look:
 
     def _take_newest(self, newer: MemoryRow, score: float) -> None:
         """Answer with what superseded the memory that was found."""
-        while (above := self._supersessions.hidden_by(newer)) is not None:
-            newer = above
+        newer = self._supersessions.newest_of(newer)
         if newer.n not in self._taken and not self._is_outside(newer) and self._passes_names(newer):
             self._taken.add(newer.n)
             self.passed.append(Ranked(newer, score))

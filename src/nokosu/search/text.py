@@ -55,7 +55,7 @@ _SEGMENT: Final = re.compile(f"[{_HAN}]+|[{_HIRAGANA}]+|[{_KATAKANA}]+|[^{_HAN}{
 _HIRAGANA_ONLY: Final = re.compile(f"[{_HIRAGANA}]+")
 
 # Names. A hyphen or a dot joins two pieces, any number of underscores does.
-_NAME: Final = r"[^\W_]++(?:(?:[-.]|_++)[^\W_]++)*+"
+_NAME: Final = r"[^\W_]++(?:(?:[-.]|_++)[^\W_]++)*"  # no possessive group: Python 3.11.2 gets those wrong
 _NAMES: Final = re.compile(rf"[A-Z]?[a-z]++(?!\w|[-.][^\W_])|({_NAME})")  # the group stays empty for a plain word
 _PIECE: Final = re.compile(r"[^\W_]+")
 _JOINT: Final = re.compile(r"[-.]|_+")

@@ -145,8 +145,8 @@ def _within(name: str, anchors: tuple[str, ...], pattern: str) -> list[_Rule]:
 
 
 _KEY_LINES: Final = (  # base64 lines, and the header lines that PEM and PGP put before them
-    r"(?:(?:\s|\\[nrt]|[\\\"'+,|>*#]){1,16}+"
-    r"(?:[A-Z][A-Za-z-]{2,20}: [^\n\\]{1,120}+|[A-Za-z0-9+/=]{16,}+))++"
+    r"(?:(?:\s|\\[nrt]|[\\\"'+,|>*#]){1,16}"  # no possessive group here: Python 3.11.2 gets those wrong
+    r"(?:[A-Z][A-Za-z-]{2,20}: [^\n\\]{1,120}+|[A-Za-z0-9+/=]{16,}+))+"
     r"(?:(?:\s?\n|(?:\\r)?\\n)[ \t>|]{0,8}+[A-Za-z0-9+/=]{1,63}+(?=[ \t]{0,8}(?:\r?\n|\\[nr]|[\"'`]|\Z)))?"
 )
 
@@ -157,7 +157,7 @@ _BLOCK_RULES: Final[tuple[_Rule, ...]] = (
         ("PRIVATE KEY",),
         r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
         r"(?=(?:[^-]|-(?!---)){0,400}?[A-Za-z0-9+/]{16})"
-        r"(?:(?:[^-]|-(?!---)){16,16384}+-{4,5} ?END [A-Z0-9 ]{0,60}-{4,5}|" + _KEY_LINES + ")",
+        r"(?:(?:[^-]|-(?!---)){16,16384}-{4,5} ?END [A-Z0-9 ]{0,60}-{4,5}|" + _KEY_LINES + ")",
     ),
     *_within(  # anything between the two lines that has a letter or digit, however short
         "private-key",

@@ -132,6 +132,7 @@ class Supersessions:
         self._now_ms = now_ms
         self._rows: dict[int, MemoryRow] = {}
         self._newer: dict[int, list[int]] = {}
+        self._newest: dict[int, MemoryRow] = {}
         self._links = fold.Supersessions(self._newer_of, lambda n: self._rows[n].order)
 
     def hidden_by(self, row: MemoryRow) -> MemoryRow | None:
@@ -141,6 +142,16 @@ class Supersessions:
         self._rows[row.n] = row
         hiding = self._links.hidden_by(row.n)
         return self._rows[hiding] if hiding is not None else None
+
+    def newest_of(self, row: MemoryRow) -> MemoryRow:
+        """What stands in the place of a memory now: where going on from what hides it to what hides that one ends."""
+        passed = []
+        while row.n not in self._newest and (above := self.hidden_by(row)) is not None:
+            passed.append(row.n)
+            row = above
+        newest = self._newest.setdefault(row.n, row)
+        self._newest |= dict.fromkeys(passed, newest)
+        return newest
 
     def _newer_of(self, n: int) -> list[int]:
         if n not in self._newer:
