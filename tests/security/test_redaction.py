@@ -248,6 +248,7 @@ def test_ordinary_notes_have_no_secrets() -> None:
         "http://localhost:8080/@fs/src/main.ts and http://[::1]:8080/@x",
         "https://medium.com/@someone/a-story",
         f"a file that starts with {DASHES}BEGIN PRIVATE KEY{DASHES} is refused",
+        f"between {DASHES}BEGIN PRIVATE KEY{DASHES} and {DASHES}END PRIVATE KEY{DASHES} stands the key",
         f"{DASHES}BEGIN PRIVATE KEY{DASHES}\n...\n{DASHES}END PRIVATE KEY{DASHES}",
         f"{DASHES}BEGIN PUBLIC KEY{DASHES}\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKC\n{DASHES}END PUBLIC KEY{DASHES}",
         "commit 3f786850e387550fdab836ed7e6dc881de23001b",
@@ -377,3 +378,8 @@ def test_hostile_text_takes_linear_time(name: str) -> None:
     started = time.process_time()
     redact(text)
     assert time.process_time() - started < 0.5  # about 0.02 here; what is quadratic takes minutes
+
+
+def test_a_private_key_is_masked_however_short_what_stands_between_its_lines_is() -> None:
+    text = f"{DASHES}BEGIN RSA PRIVATE KEY{DASHES}\nMIIEow\n{DASHES}END RSA PRIVATE KEY{DASHES}"
+    assert "MIIEow" not in redact(text).text

@@ -162,7 +162,8 @@ _BLOCK_RULES: Final[tuple[_Rule, ...]] = (
     *_within(  # anything between the two lines that has a letter or digit, however short
         "private-key",
         ("PRIVATE KEY",),
-        r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----(?P<secret>[^A-Za-z0-9-]{0,64}[A-Za-z0-9][^-]{0,16384}+)-----END",
+        r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?P<secret>[ \t\r]{0,4}(?:\n|\\n)[^A-Za-z0-9-]{0,64}[A-Za-z0-9][^-]{0,16384}+)-----END",
     ),
     *_within("private-key", ("Private-Lines:",), r"Private-Lines: ?[0-9]{1,4}(?P<secret>" + _KEY_LINES + ")"),  # PuTTY
 )
