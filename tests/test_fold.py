@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import msgspec
 import pytest
@@ -38,9 +38,7 @@ def texts(state: State) -> list[str]:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Record]:
-    devices = [
-        peer(seed, skew_ms=draw(st.sampled_from((0, 0, 1, -DAY_MS, DAY_MS)), label="skew")) for seed in range(3)
-    ]
+    devices = [peer(seed, skew_ms=draw(st.sampled_from((0, 0, 1, -DAY_MS, DAY_MS)), label="skew")) for seed in range(3)]
     steps = draw(
         st.lists(
             st.tuples(st.integers(0, 2), st.sampled_from(KINDS), st.integers(0, 2**10 - 1), st.integers(0, 2)),
@@ -378,7 +376,7 @@ def reachable(memory: str, graph: Links) -> set[str]:
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_chain_of_ten_thousand_is_climbed_in_linear_time(backwards: bool) -> None:
     names = [f"m{number:05}" for number in range(10_000)]
-    chain = {newer: [older] for older, newer in zip(names, names[1:], strict=False)}
+    chain = {newer: [older] for older, newer in pairwise(names)}
     links = Links(chain, " ".join(reversed(names) if backwards else names))
     assert links.newest(names[0]) == names[-1]
     assert links.asked < 5 * len(names)

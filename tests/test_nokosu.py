@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import stat
 from collections.abc import Callable, Iterator
@@ -265,7 +264,7 @@ def test_what_is_damaged_is_saved_anew(memory: Nokosu, below: Aside) -> None:
 
 def damage_bodies(database: Database, memory: str) -> None:
     with database.write() as connection:
-        connection.run("UPDATE record SET body = substr(body, 1, 20) || x'00' WHERE memory = ?", (memory,))
+        connection.run("UPDATE record SET body = substr(body, 1, 20) || x'ff' WHERE memory = ?", (memory,))
 
 
 # Secrets --------------------------------------------------------------------------------------------------------------
@@ -325,7 +324,9 @@ def test_a_beginning_that_two_share_is_refused_with_both(store: Store, config: C
             memory_of.get("abcf")
 
 
-@pytest.mark.parametrize("id", ["", "abc", "../../etc/passwd", "*", "**", "$", "#", "?", "x" * 10_000, "abcdu", "abc def", "%%%%", "____"])
+@pytest.mark.parametrize(
+    "id", ["", "abc", "../../etc/passwd", "*", "**", "$", "#", "?", "x" * 10_000, "abcdu", "abc def", "%%%%", "____"]
+)
 def test_what_is_no_id_is_refused_as_such(memory: Nokosu, id: str) -> None:
     save(memory, "there is something")
     for act in (memory.get, memory.forget, memory.restore, memory.purge):
@@ -337,7 +338,9 @@ def test_what_is_no_id_is_refused_as_such(memory: Nokosu, id: str) -> None:
 
 
 def test_an_edit_changes_what_it_names_and_keeps_the_rest(memory: Nokosu, clock: ManualClock) -> None:
-    draft = Draft(text="old", subject="s", type="bug", tags=("t",), refs=("r",), importance=3, source="person", project="app")
+    draft = Draft(
+        text="old", subject="s", type="bug", tags=("t",), refs=("r",), importance=3, source="person", project="app"
+    )
     id = memory.save(draft).id
     before = memory.get(id)
     clock.advance(days=1)
@@ -353,7 +356,17 @@ def test_an_edit_changes_what_it_names_and_keeps_the_rest(memory: Nokosu, clock:
 
 def test_an_edit_can_take_every_optional_field_away(memory: Nokosu) -> None:
     other = save(memory, "other")
-    draft = Draft(text="x", subject="s", type="bug", tags=("t",), refs=("r",), importance=3, supersedes=(other,), expires="2030-01-01", project="app")
+    draft = Draft(
+        text="x",
+        subject="s",
+        type="bug",
+        tags=("t",),
+        refs=("r",),
+        importance=3,
+        supersedes=(other,),
+        expires="2030-01-01",
+        project="app",
+    )
     id = memory.save(draft).id
     for change in (
         Change(subject=""), Change(type=""), Change(project=""), Change(tags=()), Change(refs=()), Change(importance=0),
@@ -408,7 +421,10 @@ def test_a_conflict_shows_all_versions_and_the_next_edit_settles_it(memory: Noko
     found = memory.get(id)
     assert found.in_conflict
     assert {version.text for version in found.versions} == {"port 8080", "port 8443"}
-    assert {(version.device, version.agent) for version in found.versions} == {("laptop", "tester"), ("desktop", "codex")}
+    assert {(version.device, version.agent) for version in found.versions} == {
+        ("laptop", "tester"),
+        ("desktop", "codex"),
+    }
     for word in ("8080", "8443"):
         (hit,) = search(memory, word).hits
         assert (hit.id, hit.in_conflict) == (id, True)
@@ -552,7 +568,9 @@ def test_a_purge_beside_a_reader_says_that_old_bytes_remain(memory: Nokosu, belo
     impatient.close()
 
 
-def test_only_the_device_that_wrote_it_purges_a_shared_memory_at_once(memory: Nokosu, below: Aside, clock: ManualClock) -> None:
+def test_only_the_device_that_wrote_it_purges_a_shared_memory_at_once(
+    memory: Nokosu, below: Aside, clock: ManualClock
+) -> None:
     save(memory, "mine")
     store = below()
     peer = Peer(bytes(16), random=SeededRandom(8), name="desktop")
@@ -626,7 +644,7 @@ def test_the_brief_tells_of_old_decisions_behind_hundreds_of_notes(memory: Nokos
     memory.save_many([Draft(text=f"chatter {number}") for number in range(150)])
     brief = memory.brief(tokens=200)
     assert decision in brief.ids
-    assert brief.left_out >= 100
+    assert f"At least {brief.left_out} more not told within 200 tokens" in brief.text
 
 
 def test_status_counts_and_says_where_everything_lives(memory: Nokosu, config: Config) -> None:
@@ -646,7 +664,9 @@ def test_a_home_whose_folders_are_still_to_be_made_is_not_called_read_only(confi
         assert not memory.status().read_only
 
 
-def test_a_backup_is_a_whole_store_that_goes_on_where_it_was_made(memory: Nokosu, config: Config, tmp_path: Path) -> None:
+def test_a_backup_is_a_whole_store_that_goes_on_where_it_was_made(
+    memory: Nokosu, config: Config, tmp_path: Path
+) -> None:
     memory.save_many(SAMPLE_DRAFTS)
     copy = tmp_path / "copy" / DATABASE_NAME
     copy.parent.mkdir()
@@ -734,7 +754,6 @@ def test_it_works_again_after_it_was_closed(memory: Nokosu) -> None:
     memory.close()
     memory.close()
     assert memory.get(id).text == "closed between"
-    assert os.listdir(memory.config.home)
 
 
 def test_two_objects_see_each_others_saves_at_once(memory: Nokosu, config: Config, clock: ManualClock) -> None:
@@ -749,7 +768,9 @@ def test_two_objects_see_each_others_saves_at_once(memory: Nokosu, config: Confi
 
 def test_agents_are_told_apart(config: Config, clock: ManualClock) -> None:
     for agent in ("claude-code", "codex"):
-        with Nokosu(msgspec.structs.replace(config, author=Author(agent=agent, session=f"s-{agent}")), wall_clock=clock) as one:
+        with Nokosu(
+            msgspec.structs.replace(config, author=Author(agent=agent, session=f"s-{agent}")), wall_clock=clock
+        ) as one:
             save(one, f"I am {agent}")
     with Nokosu(config) as reader:
         assert {(hit.agent, hit.session) for hit in reader.list(Filters()).hits} == {

@@ -25,7 +25,7 @@ def tests_in(name: str) -> dict[str, tuple[str, ...]]:
 
 def marks_of(decorator: ast.expr) -> list[str]:
     if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "promise":
-        return [argument.value for argument in decorator.args if isinstance(argument, ast.Constant)]
+        return [str(argument.value) for argument in decorator.args if isinstance(argument, ast.Constant)]
     return []
 
 

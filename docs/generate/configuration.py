@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -74,7 +74,9 @@ def variables() -> str:
     """
     differing = variables_read() ^ VARIABLES.keys()
     if differing:
-        raise LookupError(f"docs/generate/configuration.py and config.py do not agree on {', '.join(sorted(differing))}")
+        raise LookupError(
+            f"docs/generate/configuration.py and config.py do not agree on {', '.join(sorted(differing))}"
+        )
     return _table(("variable", "what it does"), [(f"`{name}`", words) for name, words in VARIABLES.items()])
 
 
@@ -109,6 +111,6 @@ def _docstrings(struct: type[msgspec.Struct]) -> dict[str, str]:
     return found
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -88,5 +88,3 @@ def _program(home: Path) -> Path:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m nokosu "$@"\n')
     program.chmod(0o755)
     return folder
-
-

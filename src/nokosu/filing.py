@@ -109,6 +109,8 @@ class Filing:
         here = self._here(connection, device)
         if here.name.casefold() == asked.casefold():
             return _scope(connection, here)
+        if named is None:
+            return Scope(None, asked)  # where the caller works has no memories yet
         names = store.all_names(connection)
         shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
         raise NotFound(f"project: none is called {asked!a} (there are: {shown or 'none yet'})", field="project")

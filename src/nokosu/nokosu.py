@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -77,9 +78,8 @@ class Nokosu:
         """Open the store of *home*, or of the environment (`NOKOSU_HOME`, else the platform's data directory), as
         *agent*.
         """
-        loaded = config.load(os.environ, cwd=Path.cwd(), home=Path(home).absolute() if home is not None else None)
-        author = msgspec.structs.replace(loaded.author, agent=agent or loaded.author.agent)
-        return cls(msgspec.structs.replace(loaded, author=author))
+        environ = {**os.environ, "NOKOSU_AGENT": agent} if agent else os.environ
+        return cls(config.load(environ, cwd=Path.cwd(), home=Path(home).absolute() if home is not None else None))
 
     def close(self) -> None:
         """Close the store."""
@@ -127,14 +127,16 @@ class Nokosu:
             StoreError: it was not saved.
         """
         database, log = self._for_writing()
-        target = self._filed(database, change.project) if change.project else None
-        redacted = redact(change.text) if change.text is not None else None
+        target = (
+            None if change.project is None else self._filed(database, change.project) if change.project else Filed()
+        )
+        words = _masked(change.text, change.subject, change.refs)
         with database.write() as connection:
             row = self._living(connection, id)
             state = reading.state_of(connection, row)
             assert state.shown is not None
             old = state.shown
-            content = _edited(old.content, change, redacted.text if redacted else None, target)
+            content = _edited(old.content, change, words, target)
             content = msgspec.structs.replace(
                 content, supersedes=self._whole_ids(connection, content.supersedes, known=old.content)
             )
@@ -157,7 +159,7 @@ class Nokosu:
             )
             log.write(connection, self._space(connection, row), [entry])
             name = target.name if target is not None else row.project_name
-        return Saved(id=row.id, project=name, space=row.space_name, redacted=redacted.findings if redacted else ())
+        return Saved(id=row.id, project=name, space=row.space_name, redacted=words.findings)
 
     def forget(self, id: str) -> Saved:
         """Hide a memory everywhere; it can be restored for 30 days.
@@ -265,21 +267,20 @@ class Nokosu:
         found = {hit.id: hit for hit in latest.hits}
         for type in TYPES if not latest.total_is_exact or latest.total > len(latest.hits) else ():
             found |= {hit.id: hit for hit in self.list(Filters(project=project, type=type)).hits}
-        return brief.write(latest.project, list(found.values()), max(latest.total, len(found)), tokens)
+        total = max(latest.total, len(found))
+        return brief.write(latest.project, list(found.values()), total, tokens, total_is_exact=latest.total_is_exact)
 
     def status(self) -> Status:
         """Where everything lives, and how much there is."""
         database = self._for_reading()
-        wal = Path(f"{self.config.database}-wal")
+        home, wal = self.config.home, Path(f"{self.config.database}-wal")
         base = Status(
             version=__version__,
-            home=str(self.config.home),
+            home=str(home),
             database=str(self.config.database),
-            config=str(self.config.home / config.CONFIG_NAME),
+            config=str(home / config.CONFIG_NAME),
             exists=database is not None,
-            read_only=not os.access(
-                self.config.home if self.config.home.exists() else self.config.home.parent, os.W_OK
-            ),
+            read_only=not os.access(next(path for path in (home, *home.parents) if path.exists()), os.W_OK),
             database_bytes=self.config.database.stat().st_size if database is not None else 0,
             wal_bytes=wal.stat().st_size if wal.exists() else 0,
             sqlite=apsw.sqlite_lib_version(),
@@ -335,7 +336,14 @@ class Nokosu:
         same = self._duplicate(connection, target, draft)
         if same is not None:
             notes = (*draft.filed.notes, "the same text is there already: nothing was changed")
-            return Saved(id=same, duplicate=True, project=draft.filed.name, space=target.name, notes=notes)
+            return Saved(
+                id=same,
+                duplicate=True,
+                project=draft.filed.name,
+                space=target.name,
+                redacted=draft.findings,
+                notes=notes,
+            )
         content = msgspec.structs.replace(
             draft.content, supersedes=self._whole_ids(connection, draft.content.supersedes)
         )
@@ -353,23 +361,21 @@ class Nokosu:
 
     def _prepared(self, database: Database, draft: Draft) -> _Prepared:
         """A draft with its secrets masked and its project found, before the write lock is taken."""
-        text, subject = redact(draft.text), redact(draft.subject)
-        refs = [redact(ref) for ref in draft.refs]
+        words = _masked(draft.text, draft.subject, draft.refs)
         filed = self._filed(database, draft.project)
         content = Content(
-            text=text.text,
-            subject=subject.text[: limits.SUBJECT_CHARS_MAX],
+            text=words.text or "",
+            subject=words.subject or "",
             type=draft.type,
             project=filed.name,
             tags=draft.tags,
-            refs=tuple(ref.text for ref in refs),
+            refs=words.refs or (),
             importance=draft.importance,
             supersedes=draft.supersedes,
             expires=None if draft.expires is None else times.parse(draft.expires, field="expires", end_of_day=True),
             source=draft.source,
         )
-        findings = tuple(finding for masked in (text, subject, *refs) for finding in masked.findings)
-        return _Prepared(content, filed, findings)
+        return _Prepared(content, filed, words.findings)
 
     def _duplicate(self, connection: Connection, space: roster.Space, draft: _Prepared) -> str | None:
         """The visible memory of the same project that says the same, or None."""
@@ -384,8 +390,9 @@ class Nokosu:
         for row in reading.rows_by_number(connection, [n for (n,) in rows]).values():
             if row.project != project or not reading.is_alive(row, now) or reading.hidden_by(connection, row, now):
                 continue
-            if reading.shown_record(connection, row)[1].text == draft.content.text:
-                return row.id
+            with suppress(StoreDamaged):  # what is damaged is not there any more
+                if reading.shown_record(connection, row)[1].text == draft.content.text:
+                    return row.id
         return None
 
     def _mark(self, id: str, kind: Kind) -> Saved:
@@ -426,9 +433,12 @@ class Nokosu:
         rows = connection.rows(
             "SELECT n FROM memory WHERE forgotten IS NOT NULL AND forgotten < ? LIMIT ?", (before, _PURGES_AT_ONCE)
         )
+        purged = 0
         for row in reading.rows_by_number(connection, [n for (n,) in rows]).values() if rows else ():
-            self._append_mark(connection, log, row, Kind.PURGE)
-        return len(rows)
+            with suppress(StoreDamaged):  # it stays as it is, and stops no save
+                self._append_mark(connection, log, row, Kind.PURGE)
+                purged += 1
+        return purged
 
     def _hits(self, filters: Filters, words: str) -> Hits:
         database = self._for_reading()
@@ -523,7 +533,7 @@ class Nokosu:
                 return id
 
     def _author_for(self, keys: tuple[bytes, ...]) -> Author:
-        return msgspec.structs.replace(self._author, projects=keys)
+        return msgspec.structs.replace(self._author, projects=keys[: limits.PROJECT_KEYS_MAX])
 
     def _space(self, connection: Connection, row: MemoryRow) -> roster.Space:
         return roster.space_named(connection, row.space_name)
@@ -578,15 +588,39 @@ _NO_PROJECT: Final = -1  # matches no memory: the project asked for has none
 _ALREADY: Final = {Kind.FORGET: fold.Status.FORGOTTEN, Kind.RESTORE: fold.Status.LIVE, Kind.PURGE: fold.Status.PURGED}
 
 
-def _edited(old: Content, change: Change, text: str | None, target: Filed | None) -> Content:
+class _Words(msgspec.Struct, frozen=True):
+    text: str | None
+    subject: str | None
+    refs: tuple[str, ...] | None
+    findings: tuple[Finding, ...]
+
+
+def _masked(text: str | None, subject: str | None, refs: tuple[str, ...] | None) -> _Words:
+    """The words of a save or edit without the secrets in them, and what those were."""
+    findings: list[Finding] = []
+
+    def mask(words: str) -> str:
+        redacted = redact(words)
+        findings.extend(redacted.findings)
+        return redacted.text
+
+    return _Words(
+        None if text is None else mask(text),
+        None if subject is None else mask(subject)[: limits.SUBJECT_CHARS_MAX],
+        None if refs is None else tuple(mask(ref)[: limits.REF_CHARS_MAX] for ref in refs),
+        tuple(findings),
+    )
+
+
+def _edited(old: Content, change: Change, words: _Words, target: Filed | None) -> Content:
     """The content after *change*; an empty string or an importance of 0 takes a value away."""
     return Content(
-        text=old.text if text is None else text,
-        subject=old.subject if change.subject is None else change.subject,
-        type=old.type if change.type is None else change.type,
+        text=old.text if words.text is None else words.text,
+        subject=old.subject if words.subject is None else words.subject,
+        type=old.type if change.type is None else change.type or Content(text="").type,
         project=old.project if target is None else target.name,
         tags=old.tags if change.tags is None else change.tags,
-        refs=old.refs if change.refs is None else change.refs,
+        refs=old.refs if words.refs is None else words.refs,
         importance=old.importance if change.importance is None else change.importance or None,
         supersedes=old.supersedes if change.supersedes is None else change.supersedes,
         expires=old.expires if change.expires is None else _expires(change.expires),

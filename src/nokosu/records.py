@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nokosu import ids, limits
 from nokosu.errors import RecordRefused
@@ -91,6 +91,9 @@ class Header(Struct, frozen=True):
     place: bytes
 
 
+_Int64 = Annotated[int, Meta(le=2**63 - 1)]  # what SQLite holds; MessagePack goes further
+
+
 class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The fields of a `save` or `edit`: a full snapshot of the memory. `expires` is in milliseconds since 1970."""
 
@@ -100,9 +103,9 @@ class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
     project: str = ""
     tags: tuple[str, ...] = ()
     refs: tuple[str, ...] = ()
-    importance: int | None = None
+    importance: _Int64 | None = None
     supersedes: tuple[str, ...] = ()
-    expires: int | None = None
+    expires: _Int64 | None = None
     source: str = "agent"
 
 
@@ -134,10 +137,10 @@ class Record(Struct, frozen=True):
             return None
 
     def unknown_fields(self) -> dict[str, Any]:
-        """Fields of the content that this version does not know: an edit carries them on."""
+        """Fields of the content that this version does not know, as they were encoded: an edit carries them on."""
         if self.body is None:
             return {}
-        content = msgspec.msgpack.decode(self.body)[1]
+        content = _FIELDS.decode(self.body)[1]
         return {name: value for name, value in content.items() if name not in Content.__struct_fields__}
 
     def body_is_whole(self) -> bool:
@@ -149,6 +152,7 @@ _HEADER: Final = msgspec.msgpack.Decoder(Header)
 _CORE: Final = msgspec.msgpack.Decoder(Core)
 _PLACE: Final = msgspec.msgpack.Decoder(Position)
 _BODY: Final = msgspec.msgpack.Decoder(tuple[bytes, Content])
+_FIELDS: Final = msgspec.msgpack.Decoder(tuple[bytes, dict[str, msgspec.Raw]])
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
@@ -160,8 +164,9 @@ def parse(header: bytes, signature: bytes, body: bytes | None) -> Record:
     """
     if len(header) > limits.HEADER_BYTES_MAX:
         raise RecordRefused(f"header: {len(header)} bytes, at most {limits.HEADER_BYTES_MAX}", field="header")
-    if len(header) + len(signature) + len(body or b"") > limits.RECORD_BYTES_MAX:
-        raise RecordRefused(f"record: more than {limits.RECORD_BYTES_MAX} bytes", field="record")
+    size = len(header) + len(signature) + len(body or b"")
+    if size > limits.RECORD_BYTES_MAX:
+        raise RecordRefused(f"record: {size} bytes with all fields, at most {limits.RECORD_BYTES_MAX}", field="record")
     record = read(header, signature, body)
     _check(record)
     return record

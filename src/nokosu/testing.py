@@ -216,7 +216,8 @@ class Store:
     def join(self, space: bytes, *peers: Peer, name: str = "shared") -> Space:
         """Enter a space of other devices, and admit *peers* to it."""
         with self.database.write() as connection:
-            roster.add_space(connection, space, name, bytes(roster.SECRET_BYTES))
+            entered = roster.add_space(connection, space, name, bytes(roster.SECRET_BYTES))
+            roster.admit(connection, entered, roster.own_device(connection))
         self.admit(*peers)
         return self.space(name)
 

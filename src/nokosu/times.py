@@ -49,7 +49,7 @@ def parse(text: str, *, field: str, end_of_day: bool = False) -> int:
 def format_ms(moment_ms: int) -> str:
     """Write milliseconds since 1970 as RFC 3339 in UTC, to the millisecond; years past 9999 become that year's end."""
     moment = min(max(moment_ms, 0), 253_402_300_799_999)
-    return (_EPOCH + timedelta(milliseconds=moment)).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment % 1000:03d}Z"
+    return (_EPOCH + timedelta(milliseconds=moment)).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def age(moment_ms: int, now_ms: int) -> str:

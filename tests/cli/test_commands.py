@@ -15,6 +15,7 @@ import pytest
 from nokosu import __version__, memory
 from nokosu.cli import COMMANDS
 from nokosu.mcp_server.clients import CLIENTS
+from nokosu.testing import Peer, SeededRandom, Store
 from tests.cli.processes import Inside, Shell
 
 ID = re.compile(r"[0-9a-hjkmnp-tv-z]{12}")
@@ -241,6 +242,12 @@ def test_a_listing_to_a_pipe_is_a_line_with_tabs_for_each_memory(inside: Inside,
     assert listed.err == "5 of 5 memories\n"
 
 
+def test_a_listing_is_of_the_current_project_and_says_so(inside: Inside, five: list[str]) -> None:
+    listed = inside("list")
+    assert [line.split("\t")[0] for line in listed.out.splitlines()] == five[2::-1]
+    assert listed.err == "3 of 3 memories in work (--all-projects shows the others)\n"
+
+
 def test_what_is_left_out_is_said_with_what_to_type(inside: Inside, five: list[str]) -> None:
     inside("forget", five[0])
     listed = inside("list", "--all-projects", "--limit", "2")
@@ -353,6 +360,23 @@ def test_an_unknown_id_is_exit_code_1_and_an_ambiguous_one_3(inside: Inside) -> 
     assert unknown.err == "Error: id: no memory zzzzzzzz\nTry: nokosu search WORDS\n"
 
 
+def test_a_conflict_is_shown_with_all_its_versions(inside: Inside) -> None:
+    id = inside("save", "port 80").id
+    with Store(inside.home / "nokosu.db") as store:
+        (saved,) = store.records()
+        peer = Peer(store.personal.id, random=SeededRandom(8), name="desktop", agent="codex")
+        store.admit(peer)
+        store.log.append_many([peer.edit(saved, text="port 8080"), peer.edit(saved, text="port 8443")])
+    shown = inside("show", id).out
+    assert re.search(r"^conflict +2 versions; the next edit settles it$", shown, re.MULTILINE)
+    for number, text in enumerate(re.findall(r"port \d{4}", "".join(shown.split("\n\n")[1:])), 1):
+        assert re.search(rf"----- \w+ version {number} of 2, \S+Z, codex@desktop: data, .*\n{text}\n", shown)
+    assert set(re.findall(r"^port \d+$", shown, re.MULTILINE)) == {"port 8080", "port 8443"}
+    assert "[in conflict: nokosu show tells]" in inside("search", "port").out
+    inside("edit", id, "--text", "port 8443, really")
+    assert "conflict" not in inside("show", id).out
+
+
 # edit -----------------------------------------------------------------------------------------------------------------
 
 
@@ -366,11 +390,11 @@ def test_an_edit_changes_what_is_given_and_keeps_the_rest(inside: Inside) -> Non
 def test_an_edit_clears_what_is_named(inside: Inside) -> None:
     flags = ["--subject", "s", "--tag", "a", "--ref", "r", "--importance", "2", "--expires", "2999-01-01"]
     id = inside("save", "one", *flags, "--supersedes", "0123456789ab").id
-    fields = ("subject", "tags", "refs", "importance", "supersedes", "expires")
+    fields = ("subject", "project", "tags", "refs", "importance", "supersedes", "expires")
     edited = inside("edit", id, *(word for field in fields for word in ("--clear", field)), "--json")
     assert (edited.code, edited.json["id"]) == (0, id)
     shown = inside("show", id, "--json").json
-    assert [shown[field] for field in fields] == ["one", [], [], None, [], None]
+    assert [shown[field] for field in fields] == ["one", "", [], [], None, [], None]
     assert inside("edit", id, "--clear", "tags", "--tag", "x").err == "Error: tags: both given and cleared\n"
 
 

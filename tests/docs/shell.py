@@ -25,18 +25,23 @@ COLUMNS: Final = 100
 YOUR_HOME: Final = "/home/you"
 
 _LETTERS: Final = "0-9a-hjkmnp-tv-z"  # of an id: no i, l, o or u
-_ID: Final = rf"\b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[{_LETTERS}]{{12}}\b"
+_ID: Final = rf"\b[{_LETTERS}]{{12}}\b"
+_ID_ON_A_PAGE: Final = (
+    rf"\b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[{_LETTERS}]{{12}}\b"  # digits and letters: no word, no number
+)
 _OTHERS: Final = {
     "identity": rf"\b(?:[{_LETTERS}]{{4}}-){{6}}[{_LETTERS}]{{2}}\b",
     "time": r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z",
     "date": r"\b\d{4}-\d\d-\d\d\b",
-    "size": r"\b\d[\d,.]* (?:bytes|B|KiB|MiB|GiB)(?= |,|$|\))",
+    "size": r"\b\d[\d,.]* (?:bytes|B|KiB|MiB|GiB)(?!\w)",
     "took": r"\b\d+\.\d+ (?:ms|s)\b",
     "fence": r"\b[0-9a-f]{8}\b",
     "age": r"(?:just now|\b\d+ (?:min|h|d) ago)",
     "sqlite": r"\bSQLite \d+\.\d+\.\d+\b",
 }
-_VARIABLE: Final = re.compile("|".join([f"(?P<id>{_ID})", *(f"(?P<{kind}>{form})" for kind, form in _OTHERS.items())]))
+_VARIABLE: Final = re.compile(
+    "|".join([f"(?P<id>{_ID_ON_A_PAGE})", *(f"(?P<{kind}>{form})" for kind, form in _OTHERS.items())])
+)
 _CUT_CHARS: Final = 6  # before an ellipsis at the end of a line: where it is cut depends on the columns before it
 _WORD: Final = re.compile(rf"(?<![\w-])[{_LETTERS}]{{4,12}}(?![\w-])")
 
@@ -100,7 +105,7 @@ class Machine:
         if ran.code != 0:
             return f"$ {step.command}\nends with exit code {ran.code}, and prints:\n{printed}"
         pattern, ids = self._pattern(step.expected)
-        match = re.fullmatch(pattern, printed)
+        match = re.fullmatch(pattern, f"{printed}\n" if printed else "")
         if match is None:
             return f"$ {step.command}\nprints:\n{printed}\nand the page says:\n" + "\n".join(step.expected)
         self._real_ids |= {id: match[group] for id, group in ids.items()}
@@ -120,8 +125,7 @@ class Machine:
     def _pattern(self, expected: tuple[str, ...]) -> tuple[str, dict[str, str]]:
         """A regular expression for what a command prints, and the groups in it that are ids the page names first here."""
         ids: dict[str, str] = {}
-        lines = [self._line(line, ids) for line in expected]
-        return "".join(lines).removesuffix("\n").replace("(?:.*\n)*?", "(?:.*(?:\n|$))*?"), ids
+        return "".join([self._line(line, ids) for line in expected]), ids
 
     def _line(self, line: str, ids: dict[str, str]) -> str:
         if line.strip() == "...":

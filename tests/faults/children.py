@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -212,6 +214,40 @@ def ask_without_the_right_to_write(pipe: Connection, home: Path) -> None:
                 "save": answer(lambda: memory.save(stores.note("refused"))),
             }
         )
+
+
+def search(pipe: Connection, home: Path, words: str) -> None:
+    """Tell how many memories a fresh process finds."""
+    with stores.open_store(home) as memory:
+        pipe.send(memory.search(Query(text=words, limit=100)).total)
+
+
+def save_against_a_limit(pipe: Connection, home: Path) -> None:
+    """Tell how the first save is refused while no file may grow, how the first after some, and that both work afterwards."""
+    with stores.open_store(home) as memory:
+        with no_file_longer_than(4096):
+            pipe.send(answer(lambda: memory.save(stores.note("first"))))
+        drafts = [stores.note("first")]
+        told = answer(partial(memory.save, drafts[0]))
+        with no_file_longer_than(512 * 1024):
+            while told.startswith("Saved"):
+                drafts.append(stores.note(len(drafts)))
+                told = answer(partial(memory.save, drafts[-1]))
+            pipe.send(told)
+            pipe.send(memory.search(Query(text="deploy", limit=100)).total)
+        memory.save(drafts[-1])
+        pipe.send([draft.text for draft in drafts])
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """Writing beyond that many bytes fails in this process; the system's message is "File too large"."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def answer(call: Callable[[], object]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import apsw
 import pytest
 
+from nokosu.config import DATABASE_NAME
 from nokosu.drafts import Change, Filters, Query
 from nokosu.errors import NokosuError, StoreDamaged
 from nokosu.memory import Hits
@@ -86,6 +87,30 @@ def test_damage_is_never_served_and_verify_names_it(
                 assert is_named(memory)
 
 
+def test_damage_in_the_wal_is_never_served(whole_home: Path, scratch: Path, rng: random.Random) -> None:
+    with stores.open_store(stores.copy_home(whole_home, scratch / "open")) as memory:
+        for number in range(5):
+            memory.save(stores.note(f"late-{number}", rng))
+        right = stores.seen(memory)
+        for number in range(VARIANTS_OF_A_KIND):
+            home = stores.copy_home(scratch / "open", scratch / f"{number}")  # as if its process had been killed
+            wal = home / f"{DATABASE_NAME}-wal"
+            content = bytearray(wal.read_bytes())
+            name = flip_a_bit(content, rng)
+            wal.write_bytes(content)
+            (home / f"{DATABASE_NAME}-shm").unlink()
+            with stores.naming(name), stores.open_store(home) as opened:
+                assert_nothing_wrong_is_shown(opened, right)
+
+
+def test_a_closed_store_leaves_nothing_in_the_wal_that_a_later_open_would_read(home: Path) -> None:
+    wal = home / f"{DATABASE_NAME}-wal"
+    with stores.open_store(home) as memory:
+        memory.save(stores.note("saved"))
+        assert wal.stat().st_size > 0
+    assert wal.stat().st_size == 0
+
+
 def assert_nothing_wrong_is_shown(memory: Nokosu, right: Seen) -> None:
     for id, shown in right.items():
         found = told(memory.get, id, with_forgotten=True)
@@ -116,7 +141,9 @@ def is_named(memory: Nokosu) -> bool:
 
 def raw_records(home: Path) -> list[tuple[Any, ...]] | None:
     """The log as SQLite reads it; None if it cannot."""
-    raw = apsw.Connection(str(stores.config(home).database))
+    raw = apsw.Connection(
+        f"file:{stores.config(home).database}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    )
     try:
         return raw.execute("SELECT * FROM record NOT INDEXED ORDER BY n").fetchall()
     except (apsw.Error, UnicodeDecodeError):

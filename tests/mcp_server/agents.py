@@ -133,6 +133,15 @@ class Process:
         while rest:
             rest = rest[os.write(self.stdin, rest) :]
 
+    def flood(self, line: bytes, *, until_blocked_s: float) -> int:
+        """Write *line* again and again, reading nothing, until the pipe has been full that long; how often it was written."""
+        assert len(line) <= select.PIPE_BUF  # such a line is written whole or not at all
+        sent = 0
+        while select.select([], [self.stdin], [], until_blocked_s)[1]:
+            os.write(self.stdin, line)
+            sent += 1
+        return sent
+
     def send(self, method: str, params: dict[str, Any] | None = None, *, id: Any = None) -> Any:
         """Send a request under a new id, or under *id*; the id."""
         self._last_id += 1

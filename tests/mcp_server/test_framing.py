@@ -59,6 +59,12 @@ def test_every_sound_message_is_read_as_it_was_meant(value: Any) -> None:
         assert parse(Line(text.encode())) == message
 
 
+def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
+    value = parse(Line(call("[5.0, 5e0, 0.5, 1e300]")))
+    assert isinstance(value, dict)
+    assert [type(number) for number in value["params"]["arguments"]["text"]] == [int, int, float, float]
+
+
 @pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\r\n \n\t\n"])
 @pytest.mark.parametrize("after", [b"", b"\n", b"\r\n"])
 def test_line_ends_blank_lines_and_byte_order_marks_do_not_matter(before: bytes, after: bytes) -> None:

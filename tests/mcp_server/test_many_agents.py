@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.mcp_server.agents import connected
+from tests.mcp_server.agents import Process, connected
 
 
 def test_what_one_agent_saves_another_one_finds(home: Path) -> None:
@@ -22,7 +22,9 @@ def test_what_one_agent_saves_another_one_finds(home: Path) -> None:
 def test_eight_servers_save_at_once_and_all_is_found(home: Path) -> None:
     servers, each = 8, 25
     with ExitStack() as stack:
-        agents = [stack.enter_context(connected(home, client=f"agent-{n}")) for n in range(servers)]
+        agents = [stack.enter_context(Process(home)) for _ in range(servers)]  # they start side by side
+        for number, agent in enumerate(agents):
+            agent.begin(client=f"agent-{number}")
         for n in range(each):
             for number, agent in enumerate(agents):
                 agent.send_call("save_memory", text=f"agent {number} saves {n}", project="p")

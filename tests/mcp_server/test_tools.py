@@ -142,6 +142,13 @@ def test_a_search_stays_in_the_project_it_names_and_a_star_looks_everywhere(agen
     assert not any('"*"' in note for note in everywhere["notes"])
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments"), [("save_memory", {"text": "t"}), ("edit_memory", {"id": "abcd"}), ("memory_brief", {})]
+)
+def test_the_star_is_no_project_to_save_in(agent: Visit, tool: str, arguments: dict[str, Any]) -> None:
+    assert 'project: "*" is for search_memory only' in agent.refusal(tool, project="*", **arguments)
+
+
 def test_a_project_is_a_folder_by_its_absolute_path(agent: Visit, tmp_path: Path) -> None:
     workspace = tmp_path / "harbour"
     workspace.mkdir()

@@ -25,7 +25,7 @@ At = Callable[..., Nokosu]
 @pytest.fixture
 def at(config: Config, clock: ManualClock) -> Iterator[At]:
     """The same store for somebody who works in a project: `at("app")`; in none: `at()`."""
-    opened = []
+    opened: list[Nokosu] = []
 
     def open_at(project: str | None = None, **settings: Any) -> Nokosu:
         here = msgspec.structs.replace(config, project=project, **settings)
@@ -185,7 +185,9 @@ def test_hits_elsewhere_are_found_however_many_better_ones_a_filter_hides(at: At
     save(app, "nothing to see here")
     other.save_many([Draft(text=f"lamp lamp {number}") for number in range(260)])
     clock.advance(days=1)
-    other.save_many([Draft(text=f"At last there is word of one more lamp, in a long line: {number}") for number in range(5)])
+    other.save_many(
+        [Draft(text=f"At last there is word of one more lamp, in a long line: {number}") for number in range(5)]
+    )
     found = search(app, "lamp", since="2026-01-02")
     assert (len(found.hits), found.total, found.total_is_exact) == (5, 5, True)
 
@@ -334,7 +336,9 @@ def test_five_thousand_queries_of_fts_metacharacters_raise_nothing(memory: Nokos
 
 
 @promise("any-query-is-text")
-@pytest.mark.parametrize("words", ['"', "AND", "NEAR(", "*", "x NOT", "-x", "col:x", "(" * 1000, "'; DROP TABLE record; --", "%", "\\"])
+@pytest.mark.parametrize(
+    "words", ['"', "AND", "NEAR(", "*", "x NOT", "-x", "col:x", "(" * 1000, "'; DROP TABLE record; --", "%", "\\"]
+)
 def test_a_query_of_the_corpus_is_literal_text(memory: Nokosu, words: str) -> None:
     save(memory, "x and y")
     memory.search(Query(text=words))
@@ -382,7 +386,12 @@ def test_supersession_in_circles_neither_hangs_a_search_nor_hides_all(store: Sto
     peer = Peer(store.personal.id, random=SeededRandom(3))
     store.admit(peer)
     names = {letter: letter * 12 for letter in "xyz0"}
-    links = {"x": "y0", "z": "x", "y": "x", "0": "z"}  # one circle, in which climbing to the latest newer one turns round
+    links = {
+        "x": "y0",
+        "z": "x",
+        "y": "x",
+        "0": "z",
+    }  # one circle, in which climbing to the latest newer one turns round
     for letter in "xzy0":
         older = tuple(names[one] for one in links[letter])
         store.log.append(peer.save(f"circle {letter}", memory=names[letter], supersedes=older))
@@ -395,7 +404,9 @@ def test_a_chain_of_thousands_is_answered_with_its_end(store: Store) -> None:
     length = 1_500
     names = [f"{number:012}" for number in range(length)]
     chain = [
-        peer.save(f"link {number}", memory=names[number], supersedes=(names[number + 1],) if number + 1 < length else ())
+        peer.save(
+            f"link {number}", memory=names[number], supersedes=(names[number + 1],) if number + 1 < length else ()
+        )
         for number in range(length)
     ]
     store.log.append_many(chain)

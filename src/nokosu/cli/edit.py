@@ -12,7 +12,7 @@ from nokosu.drafts import Change
 from nokosu.errors import UsageError
 from nokosu.nokosu import Nokosu
 
-_EMPTY: Final = {"subject": "", "tags": (), "refs": (), "importance": 0, "supersedes": (), "expires": ""}
+_EMPTY: Final = {"subject": "", "project": "", "tags": (), "refs": (), "importance": 0, "supersedes": (), "expires": ""}
 
 
 @click.command(

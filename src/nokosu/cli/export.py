@@ -31,7 +31,8 @@ def command(file: Path) -> None:
 def _to_stdout(memory: Nokosu) -> int:
     if sys.stdout.isatty():
         raise UsageError("export: a terminal is no place for it", hint="nokosu export FILE", field="file")
-    return exporting.export(memory, sys.stdout.buffer)
+    with output.handing_over():
+        return exporting.export(memory, sys.stdout.buffer)
 
 
 def _to_file(memory: Nokosu, file: Path) -> int:

@@ -49,14 +49,15 @@ def in_lines(hits: Hits, filters: Filters) -> int:
     screen = output.screen()
     when = _when(screen)
     rows = [_cells(hit, when) for hit in hits.hits]
+    where = _where(hits, filters)
     if not screen.is_terminal:
         for row in rows:
             output.line("\t".join(row))
-        return _conclude(hits, filters, output.note)
+        return _conclude(hits, filters, output.note, where)
     if rows:
         head, *lines = layout.table([_HEADINGS, *rows], _COLUMNS_MAX, total=screen.columns)
         output.line("\n".join([screen.faint(head), *lines]))
-    return _conclude(hits, filters, output.line)
+    return _conclude(hits, filters, output.line, where)
 
 
 def author(agent: str, device: str) -> str:
@@ -107,7 +108,15 @@ def _when(screen: Screen) -> Callable[[str], str]:
     return (lambda time: times.age(times.parse(time, field="time"), now)) if screen.is_terminal else str
 
 
-def _conclude(hits: Hits, asked: Filters, write: Callable[[str], None]) -> int:
+def _where(hits: Hits, filters: Filters) -> str:
+    """A word on the project, where only the one of the current folder was listed."""
+    alone = (
+        filters.project is None and not filters.all_projects and {hit.project for hit in hits.hits} == {hits.project}
+    )
+    return f" in {hits.project} (--all-projects shows the others)" if hits.project and alone else ""
+
+
+def _conclude(hits: Hits, asked: Filters, write: Callable[[str], None], where: str = "") -> int:
     """Say how many of how many, what was withheld and why, and what to type to see it."""
     withheld = ", ".join(
         f"{count} {reason} ({_TO_SHOW.get(reason, reason)})" for reason, count in hits.withheld.items()
@@ -119,7 +128,11 @@ def _conclude(hits: Hits, asked: Filters, write: Callable[[str], None]) -> int:
         if asked.project is not None:
             output.note("Try: --all-projects")
         return NOTHING
-    write(one_line("; ".join([_count(hits), *([f"withheld: {withheld}"] if withheld else []), *_more(hits, asked)])))
+    write(
+        one_line(
+            "; ".join([_count(hits) + where, *([f"withheld: {withheld}"] if withheld else []), *_more(hits, asked)])
+        )
+    )
     for note in hits.notes:
         output.note(f"Note: {note}")
     return FOUND

@@ -72,7 +72,11 @@ fields: Final = _several(
 """What a memory is saved with; each is None or empty when it is not given."""
 
 filters: Final = _several(
-    click.option("--project", metavar="NAME|PATH", help="Only this project; else the current one comes first."),
+    click.option(
+        "--project",
+        metavar="NAME|PATH",
+        help="Only this project; else search puts the current one first, and list shows it alone.",
+    ),
     click.option("--all-projects", is_flag=True, help="All projects alike, the current one too."),
     _type_option("Only this kind"),
     click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only with this tag; of several, with all."),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import click
@@ -80,7 +81,8 @@ def one_line(text: str) -> str:
 
 def line(text: str = "") -> None:
     """Write a line of a result; what came from elsewhere in it has been through `shown` or `one_line`."""
-    sys.stdout.write(text + "\n")
+    with handing_over():
+        sys.stdout.write(text + "\n")
 
 
 def document(encoded: bytes) -> None:
@@ -88,8 +90,9 @@ def document(encoded: bytes) -> None:
     if sys.stdout.isatty():
         text = encoded.decode()
         encoded = (text if visible(text) == text else "".join(map(_escaped, text))).encode()
-    sys.stdout.flush()
-    sys.stdout.buffer.write(encoded)
+    with handing_over():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(encoded)
 
 
 def note(text: str) -> None:
@@ -100,14 +103,21 @@ def note(text: str) -> None:
 
 
 def flush() -> None:
-    """Hand over what was written.
+    """Hand over what was written; raises what `handing_over` does."""
+    with handing_over():
+        sys.stdout.flush()
+
+
+@contextmanager
+def handing_over() -> Iterator[None]:
+    """Around whatever writes to stdout.
 
     Raises:
         BrokenPipeError: nobody reads it.
         NokosuError: it cannot be written, to a full disk perhaps.
     """
     try:
-        sys.stdout.flush()
+        yield
     except OSError as error:
         _abandon(1)
         if isinstance(error, BrokenPipeError):

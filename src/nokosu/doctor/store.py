@@ -61,7 +61,8 @@ def _pages(database: Database) -> Result:
 def _words(database: Database) -> Result:
     try:
         missing = database.row(
-            "SELECT count(*) FROM (SELECT n FROM memory WHERE status IN (0, 1) EXCEPT SELECT id FROM word_docsize)"
+            "SELECT count(*) FROM "
+            "(SELECT n FROM memory WHERE status IN (0, 1) AND record IS NOT NULL EXCEPT SELECT id FROM word_docsize)"
         )
     except StoreError as error:
         return Result("index", "fail", str(error), "nokosu rebuild")

@@ -1,4 +1,4 @@
-"""The coding agents that nokosu knows: what to paste into each one's configuration, and by which names it introduces itself."""
+"""The coding agents that nokosu knows: what to paste into each one's configuration, and how to tell who is calling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Command = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A coding agent. *announces* are the beginnings of the names by which it introduces itself over MCP."""
+    """A coding agent. Over MCP it introduces itself by a name that begins with its own here, or as one of *announces* does."""
 
     title: str
     file: str
@@ -112,17 +112,15 @@ CLIENTS: Final = {
         "~/.codex/config.toml",
         _toml,
         _typed("codex", "mcp", "add", "nokosu", "--"),
-        announces=("codex-mcp-client",),
     ),
     "gemini-cli": Client(
         "Gemini CLI",
         "~/.gemini/settings.json",
         _json_under("mcpServers"),
         _typed("gemini", "mcp", "add", "--scope", "user", "nokosu"),
-        announces=("gemini-cli-mcp-client",),
     ),
     "antigravity": Client("Antigravity", "~/.gemini/config/mcp_config.json", _json_under("mcpServers")),
-    "cursor": Client("Cursor", "~/.cursor/mcp.json", _json_under("mcpServers"), announces=("cursor-vscode",)),
+    "cursor": Client("Cursor", "~/.cursor/mcp.json", _json_under("mcpServers")),
     "vscode": Client(
         "VS Code",
         ".vscode/mcp.json, or mcp.json of your profile",

@@ -60,9 +60,10 @@ class Desk:
             return render.refusal(error)
         except Exception as error:
             logger.exception("%s failed", tool.name)
-            return render.refusal(
-                OutcomeUnknown(f"{tool.name}: internal error ({type(error).__name__})", hint="nokosu doctor")
+            words = (
+                f"{tool.name}: internal error ({type(error).__name__}); a save may be repeated, it will not be doubled"
             )
+            return render.refusal(OutcomeUnknown(words, hint="nokosu doctor"))
         if not tool.read_only:
             self._worker.when_idle(self._complete_project)
         return reply

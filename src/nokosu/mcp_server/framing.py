@@ -109,9 +109,10 @@ def _strict(content: bytes) -> tuple[Any, str]:
     flaws = [""]
 
     def number(literal: str) -> float:
-        if not math.isfinite(float(literal)):
+        value = float(literal)
+        if not math.isfinite(value):
             flaws.append(f"{literal[:20]} is out of range")
-        return float(literal)
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value  # 5.0 is an integer to JSON Schema
 
     def integer(literal: str) -> int:
         if len(literal) <= _INT_DIGITS_MAX:

@@ -100,7 +100,7 @@ def memory(read: Memory, *, nonce: Nonce = new_nonce) -> Reply:
     def draw(count: int, chars: int) -> Reply:
         whole = msgspec.to_builtins(read)
         notes = [_DATA, *([_too_long(chars)] if max(len(read.text), len(text)) > chars else [])]
-        data = _shortened(whole, chars) | {"notes": notes}
+        data = _shortened(whole, chars) | {"notes": notes, "refs": [_cut(ref, _words(chars)) for ref in read.refs]}
         for several in ("versions", "history"):
             data[several] = data[several][-count:] if count else []
             if not whole[several]:
@@ -193,7 +193,7 @@ def _about(read: Memory, count: int, chars: int) -> str:
     return "\n".join(
         [
             _one_line(", ".join(labels)),
-            *(f"{name}: {_one_line(', '.join(_cut(word, chars) for word in words))}" for name, words in lists if words),
+            *(f"{name}: {_one_line(', '.join(words), _words(chars))}" for name, words in lists if words),
             *(
                 f"version, {_written(one.agent, one.device, one.time)}: {_excerpt(one.text)}"
                 for one in _last(read.versions, count)
@@ -213,6 +213,11 @@ def _written(agent: str, device: str, time: str) -> str:
 
 def _excerpt(text: str | None) -> str:
     return _one_line(text or "", EXCERPT_CHARS)
+
+
+def _words(chars: int) -> int:
+    """How long refs may be where a text of *chars* is the longest that fits: so that they leave it the room."""
+    return chars if chars == limits.TEXT_BYTES_MAX else min(chars, EXCERPT_CHARS)
 
 
 def _last(several: Sequence[Any], count: int) -> Sequence[Any]:

@@ -24,6 +24,10 @@ def main(config: Config) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="nokosu mcp: %(levelname)s %(name)s: %(message)s"
     )
+    if os.isatty(0):
+        sys.stderr.write(
+            "nokosu mcp speaks with coding agents; nokosu mcp --print-config tells how to add it. Ctrl-D ends it.\n"
+        )
     try:
         wire = stdio.claim()
     except OSError:

@@ -117,7 +117,7 @@ class MemoryStatus(_Arguments, frozen=True, kw_only=True):
 
 def save_memory(nokosu: Nokosu, asked: SaveMemory) -> Reply:
     """Save it; what is not given is as in `Draft`."""
-    return render.saved("saved", nokosu.save(Draft(**asked.given())))
+    return render.saved("saved", nokosu.save(Draft(**_in_one_project(asked.given()))))
 
 
 def search_memory(nokosu: Nokosu, asked: SearchMemory) -> Reply:
@@ -138,7 +138,7 @@ def get_memory(nokosu: Nokosu, asked: GetMemory) -> Reply:
 
 def edit_memory(nokosu: Nokosu, asked: EditMemory) -> Reply:
     """Change what is given."""
-    given = asked.given()
+    given = _in_one_project(asked.given())
     return render.saved("edited", nokosu.edit(given.pop("id"), Change(**given)))
 
 
@@ -151,7 +151,7 @@ def forget_memory(nokosu: Nokosu, asked: ForgetMemory) -> Reply:
 
 def memory_brief(nokosu: Nokosu, asked: MemoryBrief) -> Reply:
     """Tell what matters."""
-    given = asked.given()
+    given = _in_one_project(asked.given())
     tokens = given.pop("tokens", limits.BRIEF_TOKENS_DEFAULT)
     return render.brief(lambda fewer: nokosu.brief(tokens=fewer, **given), tokens)
 
@@ -230,6 +230,18 @@ def _widened(given: dict[str, Any]) -> dict[str, Any]:
     if given.get("project") != ALL_PROJECTS:
         return given
     return {name: value for name, value in given.items() if name != "project"} | {"all_projects": True}
+
+
+def _in_one_project(given: dict[str, Any]) -> dict[str, Any]:
+    """The same, unless it names all projects where one is meant.
+
+    Raises:
+        UsageError: it does.
+    """
+    if given.get("project") == ALL_PROJECTS:
+        words = f'project: "{ALL_PROJECTS}" is for search_memory only: give the path of a folder or a name'
+        raise UsageError(words, field="project")
+    return given
 
 
 def _object(**kinds: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Between the wire and the SDK: lines in, lines out, and a bound on everything in between.
 
 The SDK reads a line of any length, and says nothing to one that is not JSON. So we read: each message is bounded and strict, and
-what cannot be read is answered. At most `REQUESTS_AT_ONCE` requests are with the SDK, and `WAITING_BYTES_MAX` wait to be; beyond
-that we stop reading, so that a client which writes and never reads fills its own pipe and not our memory.
+what cannot be read is answered. At most `CALLS_AT_ONCE` tool calls are with the SDK and `WAITING_BYTES_MAX` of them wait to be, while
+other requests pass them by; beyond that we stop reading, so that a client which never reads fills its own pipe and not our memory.
 
 At the end of the input what was asked is still answered, for a moment; then the process leaves, whatever is still at work.
 """
@@ -25,8 +25,11 @@ from nokosu.mcp_server.desk import Desk
 from nokosu.mcp_server.framing import INVALID_REQUEST, Fault, Line, Lines, parse
 from nokosu.mcp_server.stdio import Wire
 
-REQUESTS_AT_ONCE: Final = 16
+CALLS_AT_ONCE: Final = 16
 """They are worked off one at a time; a few more keep the answers coming."""
+
+REQUESTS_AT_ONCE: Final = 64
+"""Calls and all others that are with the SDK and not yet answered."""
 
 WAITING_BYTES_MAX: Final = 2 * 1024 * 1024
 """A thousand calls at once, from a client that reads no answer before it has written them all."""
@@ -96,7 +99,7 @@ class Transport:
             return b""
 
     async def _take(self, line: Line, to_server: ToServer) -> None:
-        """Let a message wait for its turn; answer at once what is none."""
+        """Hand a message on, or let a call wait for its turn; answer at once what is no message."""
         value = parse(line)
         if isinstance(value, Fault):
             await self._refuse(value)
@@ -111,11 +114,24 @@ class Transport:
             if not self._withdraw((message.params or {}).get("requestId")):
                 await to_server.send(SessionMessage(message))
             return
+        item = SessionMessage(message)
+        if isinstance(message, types.JSONRPCRequest):
+            item.metadata = ServerMessageMetadata(on_request_unanswered=self._settled)
+            if message.method == "tools/call":
+                await self._let_wait(item, len(line.content))
+                return
+            async with self._changed:
+                while self._unanswered >= REQUESTS_AT_ONCE:
+                    await self._changed.wait()
+                self._unanswered += 1
+        await to_server.send(item)
+
+    async def _let_wait(self, call: SessionMessage, size: int) -> None:
         async with self._changed:
             while self._waiting_bytes > WAITING_BYTES_MAX:
                 await self._changed.wait()
-            self._waiting.append((SessionMessage(message), len(line.content)))
-            self._waiting_bytes += len(line.content)
+            self._waiting.append((call, size))
+            self._waiting_bytes += size
             self._changed.notify_all()
 
     def _withdraw(self, id: object) -> bool:
@@ -129,27 +145,25 @@ class Transport:
         return False
 
     async def _hand_on(self, to_server: ToServer) -> None:
-        """Give the SDK one message after another, as answers make room; at the end, when all is answered, tell it so."""
+        """Give the SDK one call after another, as answers make room; at the end, when all is answered, tell it so."""
         async with to_server:
-            while (message := await self._next()) is not None:
-                await to_server.send(message)
+            while (call := await self._next()) is not None:
+                await to_server.send(call)
             async with self._changed:
                 while self._unanswered:
                     await self._changed.wait()
 
     async def _next(self) -> SessionMessage | None:
         async with self._changed:
-            while not self._waiting or self._unanswered >= REQUESTS_AT_ONCE:
+            while not self._waiting or self._unanswered >= CALLS_AT_ONCE:
                 if self._ended and not self._waiting:
                     return None
                 await self._changed.wait()
-            message, size = self._waiting.popleft()
+            call, size = self._waiting.popleft()
             self._waiting_bytes -= size
-            if isinstance(message.message, types.JSONRPCRequest):
-                self._unanswered += 1
-                message.metadata = ServerMessageMetadata(on_request_unanswered=self._settled)
+            self._unanswered += 1
             self._changed.notify_all()
-            return message
+            return call
 
     # Out --------------------------------------------------------------------------------------------------------------
 

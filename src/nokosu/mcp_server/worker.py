@@ -24,7 +24,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._name = name
         self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._idle_jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._idle_job: Callable[[], object] | None = None
         self._thread: Thread | None = None
 
     async def run(self, job: Callable[[], T]) -> T:
@@ -37,8 +37,11 @@ class Worker:
         return await asyncio.wrap_future(future)
 
     def when_idle(self, job: Callable[[], object]) -> None:
-        """Called from a job: do *job* once there has been nothing to do for a moment, or never. It may not raise."""
-        self._idle_jobs.put(job)
+        """Called from a job: do *job*, instead of one asked for before, when there has been nothing to do for a moment, or never.
+
+        It may not raise.
+        """
+        self._idle_job = job
 
     def close(self, last_job: Callable[[], object], *, wait_s: float) -> bool:
         """Do *last_job* after the jobs before it, and end; whether that took no longer than *wait_s*."""
@@ -53,9 +56,11 @@ class Worker:
     def _work(self) -> None:
         while True:
             try:
-                asked = self._jobs.get(timeout=None if self._idle_jobs.empty() else IDLE_S)
+                asked = self._jobs.get(timeout=None if self._idle_job is None else IDLE_S)
             except queue.Empty:
-                self._idle_jobs.get()()
+                assert self._idle_job is not None
+                idle_job, self._idle_job = self._idle_job, None
+                idle_job()
                 continue
             if asked is None:
                 return

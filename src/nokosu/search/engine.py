@@ -26,6 +26,7 @@ from nokosu.store.sqlite import Connection
 ELSEWHERE_SHARE_MAX: Final = 0.3  # of the places, kept for stronger hits from other projects
 _WIDER: Final = 4  # how much further each look goes when filters leave too little
 _FIRST_OF_ALL: Final = 200  # candidates ranked at first, of which the project's own are taken
+_TIES_MAX: Final = 96  # looked at beyond the page, for importance and recency to choose among
 _ROWS_AT_ONCE: Final = 16  # rows are loaded a few at a time: most searches need no more
 
 SUPERSEDED: Final = "superseded"
@@ -124,11 +125,16 @@ class _Look:
         return matches
 
     def take_until(self, batch: list[Candidate], wanted: int, *, all_of_them: bool) -> None:
-        """Take candidates, best first, until enough have passed and the next one scores less than the last."""
+        """Take candidates, best first, until enough have passed and the next one scores less than the last.
+
+        Of very many that score the same, some are enough.
+        """
         for start in range(0, len(batch), _ROWS_AT_ONCE):
             part = batch[start : start + _ROWS_AT_ONCE]
-            if not all_of_them and len(self.passed) >= wanted and _score(part[0].score) < _score(self.passed[-1].score):
-                return
+            if not all_of_them and len(self.passed) >= wanted:
+                ties = _score(part[0].score) == _score(self.passed[-1].score)
+                if not ties or len(self.passed) >= wanted + _TIES_MAX:
+                    return
             rows = reading.rows_by_number(self._connection, [candidate.n for candidate in part])
             self.take(Ranked(rows[candidate.n], candidate.score) for candidate in part if candidate.n in rows)
 

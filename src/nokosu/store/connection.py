@@ -98,7 +98,7 @@ class Database:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             raise self._fault(error, "") from error
 
     @contextmanager
@@ -114,13 +114,14 @@ class Database:
         connection = self._connection(_NOT_SAVED)
         if connection.readonly("main"):
             raise self._read_only()
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)  # who writes also tidies up, if it is the last to close
         try:
             connection.execute("BEGIN IMMEDIATE")
             schema.check(connection, self._major)
             yield connection
         except BaseException as error:
             self._roll_back(connection)
-            if isinstance(error, apsw.Error):
+            if isinstance(error, apsw.Error | UnicodeDecodeError):
                 raise self._fault(error, _NOT_SAVED) from error
             raise
         try:
@@ -202,8 +203,11 @@ class Database:
         if connection is not None:
             _close(connection)
 
-    def _fault(self, error: apsw.Error, prefix: str) -> StoreError:
-        """The error of our tree for one of SQLite's; a connection that met a fault of the disk is thrown away."""
+    def _fault(self, error: apsw.Error | UnicodeDecodeError, prefix: str) -> StoreError:
+        """The error of our tree for one of SQLite's; a connection that met a fault of the disk is thrown away.
+
+        Texts are UTF-8 when they are written: one that is not when it is read has been damaged since.
+        """
         if isinstance(error, apsw.BusyError | apsw.LockedError):
             return self._locked(prefix)
         if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError | apsw.AuthError):
@@ -212,7 +216,7 @@ class Database:
             self._discard()
         if isinstance(error, apsw.FullError):
             return StoreFull(f"{prefix}no space left on the disk of {self.path.parent}", hint="nokosu doctor")
-        if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        if isinstance(error, apsw.CorruptError | apsw.NotADBError | UnicodeDecodeError):
             return StoreDamaged(f"{prefix}the store is damaged ({error})", hint="nokosu doctor")
         if isinstance(error, apsw.CantOpenError):
             return StoreError(f"{prefix}cannot open {self.path}", hint="nokosu doctor")
@@ -268,6 +272,7 @@ class _Opened(Connection):
 def _configure(connection: Connection, wait_ms: int) -> None:
     connection.set_busy_handler(_jitter(wait_ms))
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # a read writes nothing; `write` lifts this
     for pragma in (
         "synchronous=FULL",  # a commit is on the disk before the save returns; NORMAL was measured to lose acknowledged saves
         "foreign_keys=ON",

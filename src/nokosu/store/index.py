@@ -21,6 +21,9 @@ from nokosu.store.sqlite import Connection
 
 _COLUMNS: Final = "subject, body, tags, extra, scope"
 _INDEXED: Final = (Status.LIVE, Status.FORGOTTEN)
+STRINGS: Final = "CAST(record.header AS BLOB), CAST(record.signature AS BLOB), CAST(record.body AS BLOB)"
+"""The three strings of a record. One flipped bit makes SQLite take bytes for text, which need not be any."""
+
 DAMAGED: Final = State(Status.DAMAGED, (), (), None, None)
 
 
@@ -34,10 +37,11 @@ class Index:
             if row is None or row[2] not in _INDEXED:
                 continue
             found = counted_records(connection, space, memory)
-            if (
-                found is not None
-            ):  # words of a memory that was damaged since stay behind until a rebuild; they lead nowhere
-                values = (row[0], *words_of(space, row[1], fold(found).versions))
+            if found is None:
+                continue  # words of a memory that was damaged since stay behind until a rebuild; they lead nowhere
+            state = fold(found)
+            if has_words(state):
+                values = (row[0], *words_of(space, row[1], state.versions))
                 connection.run(
                     f"INSERT INTO word (word, rowid, {_COLUMNS}) VALUES ('delete', ?, ?, ?, ?, ?, ?)", values
                 )
@@ -50,7 +54,7 @@ class Index:
             project = self._project(connection, state.shown)
             n = _put_memory(connection, space, memory, state, project)
             _put_edges(connection, space, memory, state)
-            if state.status in _INDEXED:
+            if has_words(state):
                 values = (n, *words_of(space, project, state.versions))
                 connection.run(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
             if state.status == Status.PURGED:
@@ -87,7 +91,7 @@ def counted_records(connection: Connection, space: int, memory: str) -> list[Rec
     None when one of them is not what was written: what is left must not be taken for the memory.
     """
     rows = connection.rows(
-        "SELECT record.header, record.signature, record.body, record.hash FROM record JOIN log ON log.n = record.log "
+        f"SELECT {STRINGS}, record.hash FROM record JOIN log ON log.n = record.log "
         "JOIN member ON member.space = log.space AND member.device = log.device "
         "WHERE record.memory = ? AND log.space = ? ORDER BY record.n",
         (memory, space),
@@ -164,6 +168,11 @@ def _put_edges(connection: Connection, space: int, memory: str, state: State) ->
     connection.run("DELETE FROM edge WHERE space = ? AND newer = ?", (space, memory))
     for older in state.shown.content.supersedes if state.shown else ():
         connection.run("INSERT OR IGNORE INTO edge (space, older, newer) VALUES (?, ?, ?)", (space, older, memory))
+
+
+def has_words(state: State) -> bool:
+    """Whether a memory is in the full-text table. A forgotten one is, unless its forget came before its text."""
+    return state.status in _INDEXED and bool(state.versions)
 
 
 def words_of(space: int, project: int | None, versions: Sequence[Version]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from nokosu.identity import keys
 from nokosu.records import Author, Content, Core, Kind, Position, Record
 from nokosu.store import roster
 from nokosu.store.connection import Database
-from nokosu.store.index import Index
+from nokosu.store.index import STRINGS, Index
 from nokosu.store.roster import Space
 from nokosu.store.sqlite import Connection
 
@@ -234,7 +234,7 @@ def _next_place(key: keys.SigningKey, space: Space, log: _OwnLog, head: Head | N
 
 def _signed(key: keys.SigningKey, core: bytes, body: bytes | None, place: Position) -> Record:
     header = records.encode_header(core, place)
-    return records.read(header, key.sign(header), body)
+    return records.parse(header, key.sign(header), body)  # what others would refuse, we do not write
 
 
 def _insert(connection: Connection, log: int, record: Record) -> Appended:
@@ -309,7 +309,7 @@ def relink(connection: Connection) -> None:
 
 def _records_of(connection: Connection, space: Space, device: roster.Device) -> Iterator[Record]:
     rows = connection.rows(
-        "SELECT header, signature, body FROM record JOIN log ON log.n = record.log "
+        f"SELECT {STRINGS} FROM record JOIN log ON log.n = record.log "
         "WHERE log.space = ? AND log.device = ? ORDER BY record.n",
         (space.n, device.n),
     )

@@ -15,7 +15,7 @@ from nokosu import fold, records
 from nokosu.errors import RecordRefused, StoreDamaged
 from nokosu.fold import State, Status
 from nokosu.records import Content, Record
-from nokosu.store.index import counted_records
+from nokosu.store.index import STRINGS, counted_records
 from nokosu.store.sqlite import Connection
 
 
@@ -102,7 +102,7 @@ def shown_record(connection: Connection, row: MemoryRow) -> tuple[Record, Conten
     Raises:
         StoreDamaged: they are not, or they are not there.
     """
-    found = connection.row("SELECT header, signature, body, hash FROM record WHERE n = ?", (row.record,))
+    found = connection.row(f"SELECT {STRINGS}, hash FROM record WHERE n = ?", (row.record,))
     record = _whole(found[:3], found[3], row.id) if found else None
     content = record.content() if record is not None else None
     if record is None or content is None:

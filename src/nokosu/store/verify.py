@@ -8,22 +8,22 @@ wrong with the index alone, `nokosu rebuild` mends; a damaged record comes back 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import sha256
-from typing import Final
+from itertools import groupby
+from typing import Any, Final
 
 import apsw
+from msgspec import Struct
 
 from nokosu import ids, records
 from nokosu.errors import RecordRefused
-from nokosu.fold import Status, fold
+from nokosu.fold import fold
 from nokosu.identity import keys
 from nokosu.memory import Problem, Verified
 from nokosu.records import Kind, Record
-from nokosu.store import index, schema
+from nokosu.store import index, projects, schema
 from nokosu.store.connection import Database
 from nokosu.store.sqlite import Connection
 
-_TERMS_NAMED_MAX: Final = 20
 _COMPARED: Final = ("status", "record", "type", "agent", "device", "importance", "conflict", "digest", "created", "updated", "hlc",
                     "expires", "forgotten")  # fmt: skip
 
@@ -35,10 +35,9 @@ def verify(database: Database) -> Verified:
         logs = _column(connection, "SELECT n FROM log ORDER BY n")
         counted = 0
         for log in logs:
-            found = list(_log(connection, log))
-            counted += sum(1 for item in found if not isinstance(item, Problem))
-            problems += [item for item in found if isinstance(item, Problem)]
-        problems += _heads(connection)
+            sound, found = _log(connection, log)
+            counted += sound
+            problems += found
         memories = _memories(connection)
         problems += _index(connection, memories)
         return Verified(logs=len(logs), records=counted, memories=len(memories), problems=tuple(problems))
@@ -54,55 +53,88 @@ def _file(connection: Connection) -> Iterator[Problem]:
         yield Problem(where="file", what=str(error))
 
 
-def _log(connection: Connection, log: int) -> Iterator[Problem | Record]:
-    """The records of one log in order; a `Problem` for each that is not what was signed, and for each gap."""
+class _Log(Struct, frozen=True):
+    id: bytes
+    public_key: bytes
+    space: int
+
+    @property
+    def name(self) -> str:
+        return f"log {ids.grouped(self.id)[:9]}"
+
+
+class _Row(Struct, frozen=True):
+    """A record as the table has it. What is damaged is taken at the table's word, so that each damage is told once."""
+
+    n: int
+    seq: int
+    linked: int
+    hash: bytes
+
+
+def _log(connection: Connection, log: int) -> tuple[int, list[Problem]]:
+    """How many records of one log are what was signed, and what is wrong with the others, with its chain and its
+    heads.
+    """
     row = connection.row(
         "SELECT log.id, device.public_key, log.space FROM log JOIN device ON device.n = log.device WHERE log.n = ?",
         (log,),
     )
     if row is None:
-        yield Problem(where=f"log {log}", what="its device is not known")
-        return
-    id, public_key, space = row
+        return 0, [Problem(where=f"log {log}", what="its device is not known")]
+    about = _Log(*row)
+    sound, problems, before_seq = 0, [], 0
+    ends: dict[bytes, int] = {}  # the header hashes held without a gap that nothing follows yet, and their numbers
     before: set[bytes] = set()
-    before_seq = 0
-    here: set[bytes] = set()
-    for n, seq in _positions(connection, log):
-        if seq != before_seq:
-            before, here = (here if seq == before_seq + 1 else set()), set()
-            if seq > before_seq + 1:
-                yield Problem(
-                    where=f"log {ids.grouped(id)[:9]}", what=f"records {before_seq + 1} to {seq - 1} are missing"
-                )
-            before_seq = seq
-        where = f"log {ids.grouped(id)[:9]} record {seq}"
-        checked = _record(connection, n, where, public_key, space)
-        if isinstance(checked, Record):
-            here.add(checked.hash)
-            if seq > 1 and checked.place.prev not in before:
-                yield Problem(where=where, what="does not follow the record before it", memory=checked.core.memory)
-        yield checked
+    for seq, rows in groupby(_rows(connection, log), lambda row: row.seq):
+        if seq > before_seq + 1:
+            problems.append(Problem(where=about.name, what=f"records {before_seq + 1} to {seq - 1} are missing"))
+            before = set()
+        here, before_seq = set(), seq
+        for one in rows:
+            where = f"{about.name} record {seq}"
+            record, problem = _record(connection, about, one, where)
+            if problem is not None:
+                problems.append(problem)
+            else:
+                sound += 1
+            linked = bool(one.linked) if record is None else seq == 1 or record.place.prev in before
+            if linked != bool(one.linked):
+                what = "linked, or not, otherwise than its chain says (nokosu rebuild)"
+                problems.append(Problem(where=where, what=what))
+            if linked:
+                here.add(one.hash)
+                ends[one.hash] = seq
+                for followed in before if record is None else (record.place.prev,):
+                    ends.pop(followed, None)
+        before = here
+    return sound, problems + _heads(connection, log, about.name, ends)
 
 
-def _record(connection: Connection, n: int, where: str, public_key: bytes, space: int) -> Problem | Record:
-    """One record, or what is wrong with it."""
+def _record(connection: Connection, log: _Log, at: _Row, where: str) -> tuple[Record | None, Problem | None]:
+    """One record, if its header is what was signed, and what is wrong with it, if something is."""
+
+    def problem(what: str, memory: str = "") -> Problem:
+        return Problem(where=where, what=what, memory=memory)
+
     try:
-        row = connection.row("SELECT header, signature, body, hash, memory FROM record WHERE n = ?", (n,))
+        row = connection.row(f"SELECT {index.STRINGS}, memory FROM record WHERE n = ?", (at.n,))
         if row is None:
-            return Problem(where=where, what="cannot be read")
-        header, signature, body, hash, memory = row
+            return None, problem("cannot be read")
+        header, signature, body, memory = row
         record = records.read(header, signature, body)
     except (apsw.Error, RecordRefused) as error:
-        return Problem(where=where, what=f"cannot be read ({error})")
-    if sha256(header).digest() != hash or record.core.memory != memory:
-        return Problem(where=where, what="its header is not what was written", memory=memory)
-    if not keys.verifies(public_key, signature, header):
-        return Problem(where=where, what="its signature is not its device's", memory=memory)
-    if body is None and not _may_be_bodiless(connection, memory, space):
-        return Problem(where=where, what="its body is missing though no purge allows it", memory=memory)
+        return None, problem(f"cannot be read ({error})")
+    place = record.place
+    if (record.hash, record.core.memory, place.seq, place.log) != (at.hash, memory, at.seq, log.id):
+        return None, problem("its header is not what was written", memory)
+    if not keys.verifies(log.public_key, signature, header):
+        return None, problem("its signature is not its device's", memory)
+    if body is None and not _may_be_bodiless(connection, memory, log.space):
+        return record, problem("its body is missing though no purge allows it", memory)
     if body is not None and not record.body_is_whole():
-        return Problem(where=where, what="its body is not what was written", memory=memory)
-    return record
+        return record, problem("its body is not what was written", memory)
+    return record, None
 
 
 def _may_be_bodiless(connection: Connection, memory: str, space: int) -> bool:
@@ -110,26 +142,30 @@ def _may_be_bodiless(connection: Connection, memory: str, space: int) -> bool:
     return any(record.core.kind == Kind.PURGE for record in found)
 
 
-def _positions(connection: Connection, log: int) -> list[tuple[int, int]]:
-    """Number and position of a log's records, from the table itself and not from an index that may be damaged."""
+def _rows(connection: Connection, log: int) -> list[_Row]:
+    """A log's records by number, from the table itself and not from an index that may be damaged."""
+    sql = "SELECT n, seq, linked, CAST(hash AS BLOB) FROM record {} WHERE log = ?"
     try:
-        rows = connection.rows("SELECT n, seq FROM record NOT INDEXED WHERE log = ?", (log,))
+        rows = connection.rows(sql.format("NOT INDEXED"), (log,))
     except apsw.Error:
-        rows = connection.rows("SELECT n, seq FROM record INDEXED BY record_position WHERE log = ?", (log,))
-    return sorted(rows, key=lambda row: (row[1], row[0]))
+        rows = connection.rows(sql.format("INDEXED BY record_position"), (log,))
+    return sorted((_Row(*row) for row in rows), key=lambda row: (row.seq, row.n))
 
 
-def _heads(connection: Connection) -> Iterator[Problem]:
-    """Ends of logs that the table of heads does not agree with."""
-    ends = set(
-        connection.rows(
-            "SELECT log, seq, hash FROM record AS last WHERE linked AND (log, seq) IN "
-            "(SELECT log, max(seq) FROM record WHERE linked GROUP BY log)"
-        )
-    )
-    heads = set(connection.rows("SELECT log, seq, hash FROM head"))
-    for log, seq, _ in sorted(ends - heads):
-        yield Problem(where=f"log {log}", what=f"the end at record {seq} is not among its heads")
+def _heads(connection: Connection, log: int, name: str, ends: dict[bytes, int]) -> list[Problem]:
+    """Ends of a log that the table of heads does not agree with."""
+    expected = {(seq, hash) for hash, seq in ends.items()}
+    heads = set(connection.rows("SELECT seq, CAST(hash AS BLOB) FROM head WHERE log = ?", (log,)))
+    return [
+        *(
+            Problem(where=name, what=f"the end at record {seq} is not among its heads")
+            for seq, _ in sorted(expected - heads)
+        ),
+        *(
+            Problem(where=name, what=f"record {seq} is among its heads and is no end")
+            for seq, _ in sorted(heads - expected)
+        ),
+    ]
 
 
 def _memories(connection: Connection) -> list[tuple[int, str]]:
@@ -152,6 +188,8 @@ def _index(connection: Connection, memories: list[tuple[int, str]]) -> Iterator[
         for n, memory in connection.rows("SELECT n, id FROM memory ORDER BY n"):
             if n not in numbers and (memory not in {id for _, id in memories}):
                 yield Problem(where="index", what="a memory that no record names", memory=memory)
+        for memory in _column(connection, _LINKS_OF_NONE):
+            yield Problem(where="index", what="a link that no memory has", memory=memory)
         yield from _words(connection)
     finally:
         connection.run("DROP TABLE temp.word_expected")
@@ -170,13 +208,17 @@ def _memory(connection: Connection, space: int, memory: str) -> Problem | int:
     expected = dict(zip(index.MEMORY_COLUMNS, index.memory_row(connection, memory, state, project), strict=True))
     there = connection.row(f"SELECT {', '.join(_COMPARED)} FROM memory WHERE n = ?", (n,))
     differing = [name for name, value in zip(_COMPARED, there or (), strict=False) if expected[name] != value]
+    if state.shown and _root_of(connection, project) != projects.find(
+        connection, state.shown.record.core.author.projects
+    ):
+        differing.append("project")
     if differing:
         return Problem(where="index", what=f"{', '.join(differing)} not as the log says", memory=memory)
     older = set(state.shown.content.supersedes) if state.shown else set()
     linked = {id for (id,) in connection.rows("SELECT older FROM edge WHERE space = ? AND newer = ?", (space, memory))}
     if older != linked:
         return Problem(where="index", what="what it supersedes is not as the log says", memory=memory)
-    if state.status in (Status.LIVE, Status.FORGOTTEN):
+    if index.has_words(state):
         connection.run(
             "INSERT INTO temp.word_expected (rowid, subject, body, tags, extra, scope) VALUES (?, ?, ?, ?, ?, ?)",
             (n, *index.words_of(space, project, state.versions)),
@@ -184,24 +226,38 @@ def _memory(connection: Connection, space: int, memory: str) -> Problem | int:
     return int(n)
 
 
+def _root_of(connection: Connection, project: int | None) -> int | None:
+    """The number that stands for a project; None for no project, and for one that is not there."""
+    row = connection.row("SELECT root FROM project WHERE n = ?", (project,))
+    return row[0] if row else None
+
+
 def _words(connection: Connection) -> Iterator[Problem]:
-    """Terms that the full-text index counts otherwise than one made anew, and the memories they are in."""
+    """Terms that the full-text index has otherwise, or in other memories, than one made anew."""
     for name, schema_name, table in (("there", "main", "word"), ("expected", "temp", "word_expected")):
-        for kind in ("row", "instance"):
-            connection.run(
-                f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.{name}_{kind} USING fts5vocab('{schema_name}', '{table}', '{kind}')"
-            )
-    try:
-        terms = _column(
-            connection,
-            "SELECT term FROM (SELECT term, doc, cnt FROM there_row EXCEPT SELECT term, doc, cnt FROM expected_row "
-            "UNION ALL SELECT term, doc, cnt FROM (SELECT * FROM expected_row EXCEPT SELECT * FROM there_row)) GROUP BY term",
+        connection.run(
+            f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.{name}_term USING fts5vocab('{schema_name}', '{table}', 'instance')"
         )
-        if terms:
-            yield Problem(where="index", what=f"{len(terms)} words are not indexed as the log says (nokosu rebuild)")
+    try:
+        there, expected = (set(connection.rows(_TERMS.format(name))) for name in ("there", "expected"))
     except apsw.Error as error:
         yield Problem(where="index", what=f"the full-text index cannot be read ({error}) (nokosu rebuild)")
+        return
+    terms = {term for term, *_ in there ^ expected}
+    if terms:
+        yield Problem(where="index", what=f"{len(terms)} words are not indexed as the log says (nokosu rebuild)")
 
 
-def _column(connection: Connection, sql: str) -> list[int]:
+# Of each term, where it stands, in sums: what a set of places for all words of a large store would take is too much.
+_TERMS: Final = (
+    "SELECT term, count(*), sum(doc), sum(doc * (offset + 1)), sum(doc * unicode(substr(col, 1, 1))) "
+    "FROM temp.{}_term GROUP BY term"
+)
+_LINKS_OF_NONE: Final = (
+    "SELECT DISTINCT newer FROM edge WHERE NOT EXISTS "
+    "(SELECT 1 FROM memory WHERE memory.space = edge.space AND memory.id = edge.newer) ORDER BY newer"
+)
+
+
+def _column(connection: Connection, sql: str) -> list[Any]:
     return [value for (value,) in connection.rows(sql)]
