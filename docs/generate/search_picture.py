@@ -48,7 +48,7 @@ _NOTES: Final = (  # who, how long ago, and what
         "codex", 2 * HOUR_MS,
         Draft(
             project=_PROJECT, type="decision", subject="Bookings are confirmed by e-mail, never by SMS",
-            text="Two providers lost messages in the same week; the double opt-in of e-mail is needed anyway.",
+            text="Two providers lost messages in one week; e-mail has the double opt-in already.",
         ),
     ),
 )  # fmt: skip

@@ -481,13 +481,12 @@ class Nokosu:
     def _asked(self, connection: Connection, filters: Filters, scope: Scope, now_ms: int) -> Asked:
         stays_apart = bool(scope.name) and self.config.project_stays_apart(scope.name)
         restrict = filters.project is not None
-        if restrict and scope.project is None:
-            scope = Scope(_NO_PROJECT, scope.name)  # a project that is known and has no memories yet
+        known = scope.project is not None or not (scope.name or restrict)
         elsewhere = self.config.search_elsewhere and not stays_apart
         return Asked(
             filters=filters,
             now_ms=now_ms,
-            project=scope.project if scope.project is not None or elsewhere or not scope.name else _NO_PROJECT,
+            project=scope.project if known else _NO_PROJECT,
             restrict=restrict,
             elsewhere=elsewhere,
             apart=self._apart(connection) if not filters.all_projects else frozenset(),
@@ -584,7 +583,7 @@ class _Prepared(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-_NO_PROJECT: Final = -1  # matches no memory: the project asked for has none
+_NO_PROJECT: Final = -1  # matches no memory: the project asked for, or worked in, has none yet
 _ALREADY: Final = {Kind.FORGET: fold.Status.FORGOTTEN, Kind.RESTORE: fold.Status.LIVE, Kind.PURGE: fold.Status.PURGED}
 
 

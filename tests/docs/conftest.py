@@ -15,10 +15,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     home = tmp_path / "you"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
+    made = Machine(home)
     for name in ("XDG_DATA_HOME", "NOKOSU_HOME"):
         monkeypatch.delenv(name, raising=False)
+    if "NOKOSU_HOME" in made.env:
+        monkeypatch.setenv("NOKOSU_HOME", made.env["NOKOSU_HOME"])
     monkeypatch.chdir(home)
-    made = Machine(home)
     made.data.mkdir(mode=0o700, parents=True)
     (made.data / "config.toml").write_text('device_name = "laptop"\n')
     (made.data / "config.toml").chmod(0o600)

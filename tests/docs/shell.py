@@ -8,6 +8,7 @@ is enough.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -15,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import platformdirs
 from sybil import Example
 
 from docs.generate import terminal
@@ -26,9 +26,7 @@ YOUR_HOME: Final = "/home/you"
 
 _LETTERS: Final = "0-9a-hjkmnp-tv-z"  # of an id: no i, l, o or u
 _ID: Final = rf"\b[{_LETTERS}]{{12}}\b"
-_ID_ON_A_PAGE: Final = (
-    rf"\b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[{_LETTERS}]{{12}}\b"  # digits and letters: no word, no number
-)
+_ID_ON_A_PAGE: Final = rf"\b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[{_LETTERS}]{{12}}\b"  # neither a word nor a number
 _OTHERS: Final = {
     "identity": rf"\b(?:[{_LETTERS}]{{4}}-){{6}}[{_LETTERS}]{{2}}\b",
     "time": r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z",
@@ -76,16 +74,17 @@ class Machine:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.folder = home
-        self.data = Path(platformdirs.user_data_dir("nokosu", appauthor=False))
+        self.data = home / ".local/share/nokosu"
         self._real_ids: dict[str, str] = {}
         _install(home / ".local/bin/nokosu")
         self.env = {
             "HOME": str(home),
-            "PATH": f"{home}/.local/bin:{Path(shutil.which('git') or 'git').parent}:/usr/bin:/bin",
+            "PATH": os.pathsep.join([f"{home}/.local/bin", "/usr/bin", "/bin", *_folders_of("git", sys.executable)]),
             "TERM": "xterm",
             "NO_COLOR": "1",
             "LANG": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
+            **({"NOKOSU_HOME": str(self.data)} if sys.platform == "darwin" else {}),  # the pages name Linux's place
             **{f"GIT_{who}_{what}": "you@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }
 
@@ -118,8 +117,7 @@ class Machine:
 
     def _told(self, output: str) -> str:
         """The output with the places of this machine named as the pages name them."""
-        for real, told in ((self.data, f"{YOUR_HOME}/.local/share/nokosu"), (self.home, YOUR_HOME)):
-            output = output.replace(str(real.resolve()), told).replace(str(real), told)
+        output = output.replace(str(self.home.resolve()), YOUR_HOME).replace(str(self.home), YOUR_HOME)
         return "\n".join(line.rstrip() for line in output.split("\n"))
 
     def _pattern(self, expected: tuple[str, ...]) -> tuple[str, dict[str, str]]:
@@ -145,6 +143,11 @@ class Machine:
             return f"(?P={ids[shown]})"
         ids[shown] = f"id{len(ids)}"
         return f"(?P<{ids[shown]}>{_ID})"
+
+
+def _folders_of(*programs: str) -> list[str]:
+    """Where programs are that need not be in a system's usual folders."""
+    return [str(Path(found).parent) for program in programs if (found := shutil.which(program))]
 
 
 def _literal(text: str) -> str:
