@@ -15,8 +15,8 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input insta
 UV_COMPILE := $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
-CODE := src tests $(wildcard bench)
-GENERATED_DOCS := $(shell grep -ls '\[\[\[cog' README.md docs/*.md)
+CODE := src tests $(wildcard docs bench)
+GENERATED_DOCS := $(shell grep -ls '\[\[\[cog' README.md docs/*.md docs/*.svg)
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -36,7 +36,7 @@ lint: $(VENV)/.dev types contracts ## style, types, layers and generated docs, w
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check --quiet $(CODE) || { \
 		$(BIN)/ruff format --diff --quiet $(CODE); echo "Not formatted. Type: $(BIN)/ruff format $(CODE)"; exit 1; }
-	@test -z '$(GENERATED_DOCS)' || $(BIN)/cog --check -P $(GENERATED_DOCS) || { \
+	@test -z '$(GENERATED_DOCS)' || $(BIN)/cog --check -P -I . $(GENERATED_DOCS) || { \
 		echo 'The docs do not show what the program says. Type: make docs'; exit 1; }
 
 types: $(VENV)/.dev ## mypy, strict
@@ -46,7 +46,7 @@ contracts: $(VENV)/.dev ## imports point one way
 	@said=`$(BIN)/lint-imports --no-logo` || { echo "$$said"; exit 1; }
 
 docs: $(VENV)/.dev ## write what the program says into the docs (cog)
-	@test -z '$(GENERATED_DOCS)' || $(BIN)/cog -r -P $(GENERATED_DOCS)
+	@test -z '$(GENERATED_DOCS)' || $(BIN)/cog -r -P -I . $(GENERATED_DOCS)
 
 install: $(VENV)/.run ## put nokosu on the PATH (uv, else pipx, else an environment of its own)
 	@scripts/install $(BIN)/python

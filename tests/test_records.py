@@ -232,6 +232,9 @@ HEADERS = [
     pack({"core": b"\x80"}),
     pack({"core": 1, "place": 2}),
     pack({"core": pack([1]), "place": pack([2])}),
+    pack({"core": b"\x81\xa4kind\xa2\xff\xfe", "place": b"\x80"}),  # text that is not UTF-8
+    pack({"core": b"\x81\xa2\xff\xfe\x00", "place": b"\x80"}),
+    b"\x82\xa2\xff\xfe\x00\xa5place\x00",
     b"\x91" * 10_000,
     b"\xdd\xff\xff\xff\xff",
     pack({"core": b"\x91" * 10_000, "place": b"\x80"}),
@@ -294,8 +297,16 @@ def test_a_content_that_cannot_be_read_is_kept_and_shows_nothing(content: Any) -
 
 
 def test_a_body_that_is_no_body_is_kept_and_shows_nothing() -> None:
-    for body in (b"", b"\xc1", pack("x"), pack([bytes(16)]), b"\x91" * 100_000):
-        assert peer().write(Kind.SAVE, "0" * 12, body=body).content() is None
+    for body in (b"", b"\xc1", pack("x"), pack([bytes(16)]), b"\x91" * 100_000, BODY.replace(b"\xa1x", b"\xa1\xff")):
+        record = peer().write(Kind.SAVE, "0" * 12, body=body)
+        assert record.content() is None
+        record.unknown_fields()
+
+
+def test_a_name_of_an_unknown_field_that_is_no_text_breaks_nothing() -> None:
+    body = BODY.replace(b"\x81\xa4text", b"\x82\xa1\xff\x00\xa4text")
+    record = peer().write(Kind.SAVE, "0" * 12, body=body)
+    assert record.unknown_fields() == {}
 
 
 @promise("newer-kept")

@@ -27,7 +27,8 @@ QUERY_PHRASES_MAX: Final = 8
 RESULTS_MAX: Final = 100
 RESULTS_DEFAULT: Final = 10
 CANDIDATES: Final = 50  # ranked inside FTS5 before any row is loaded
-MATCHES_COUNTED_MAX: Final = 2000  # ranked and counted exactly; a query that matches more is ranked among the newest of them
+MATCHES_RANKED_MAX: Final = 2000  # a query that matches more is ranked among the newest of them
+MATCHES_COUNTED_MAX: Final = 200  # "200 or more" is all that a total has to tell
 
 ID_PREFIX_CHARS_MIN: Final = 4  # 20 bits: fewer would be ambiguous in any real store
 MCP_LINE_BYTES_MAX: Final = 1024 * 1024  # one JSON-RPC message on stdio

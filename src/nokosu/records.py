@@ -133,14 +133,17 @@ class Record(Struct, frozen=True):
             return None
         try:
             return _BODY.decode(self.body)[1]
-        except (msgspec.DecodeError, RecursionError):
+        except _UNREADABLE:
             return None
 
     def unknown_fields(self) -> dict[str, Any]:
         """Fields of the content that this version does not know, as they were encoded: an edit carries them on."""
         if self.body is None:
             return {}
-        content = _FIELDS.decode(self.body)[1]
+        try:
+            content = _FIELDS.decode(self.body)[1]
+        except _UNREADABLE:
+            return {}
         return {name: value for name, value in content.items() if name not in Content.__struct_fields__}
 
     def body_is_whole(self) -> bool:
@@ -148,6 +151,7 @@ class Record(Struct, frozen=True):
         return self.body is not None and sha256(self.body).digest() == self.core.body
 
 
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding raises for what bytes hold
 _HEADER: Final = msgspec.msgpack.Decoder(Header)
 _CORE: Final = msgspec.msgpack.Decoder(Core)
 _PLACE: Final = msgspec.msgpack.Decoder(Position)
@@ -181,7 +185,7 @@ def read(header: bytes, signature: bytes, body: bytes | None) -> Record:
     try:
         parts = _HEADER.decode(header)
         core, place = _CORE.decode(parts.core), _PLACE.decode(parts.place)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise RecordRefused(f"header: not a record ({error})", field="header") from None
     return Record(header, signature, body, sha256(parts.core).digest(), sha256(header).digest(), core, place)
 

@@ -138,6 +138,7 @@ def test_a_whole_surrogate_pair_is_a_character() -> None:
         (b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', INVALID_REQUEST),
         (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}', INVALID_REQUEST),
         (b'{"jsonrpc": "2.0", "id": [1], "method": "ping"}', INVALID_REQUEST),
+        (b'{"jsonrpc": "2.0", "id": [1]}', INVALID_REQUEST),
         (rb'{"jsonrpc": "2.0", "id": "\ud800", "method": "ping"}', PARSE_ERROR),
     ],
 )

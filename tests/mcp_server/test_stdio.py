@@ -15,6 +15,8 @@ from typing import Any
 
 import apsw
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nokosu import Nokosu, Query, limits
 from nokosu.mcp_server.desk import instructions
@@ -75,6 +77,7 @@ def codes(answers: list[dict[str, Any]]) -> list[tuple[int, Any]]:
         (b'"ping"\n', [(-32600, None)]),
         (b"{}\n", [(-32600, None)]),
         (b'{"jsonrpc": "2.0", "id": 5}\n', [(-32600, 5)]),
+        (b'{"jsonrpc": "2.0", "id": [5]}\n', [(-32600, None)]),
         (b'{"jsonrpc": "1.0", "id": 5, "method": "ping"}\n', [(-32600, 5)]),
         (b'{"jsonrpc": "2.0", "id": 5, "method": "ping", "params": [1]}\n', [(-32600, 5)]),
         (b'{"jsonrpc": "2.0", "id": 5, "method": 7}\n', [(-32600, 5)]),
@@ -158,6 +161,52 @@ def test_a_request_in_bad_json_is_answered_under_its_own_id(server: Process, lit
 def test_none_of_this_was_saved(server: Process) -> None:
     assert server.call("memory_status")["exists"] is False
     assert not server.home.exists()
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+METHODS = st.sampled_from(
+    ["ping", "tools/list", "tools/call", "initialize", "notifications/cancelled", "server/discover"]
+)
+TOOLS = st.sampled_from(["save_memory", "search_memory", "get_memory", "edit_memory", "forget_memory", "memory_status"])
+MESSAGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "jsonrpc": st.just("2.0") | VALUES,
+        "id": st.integers() | st.text(max_size=4) | VALUES,
+        "method": METHODS | VALUES,
+        "params": VALUES
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "name": TOOLS | VALUES,
+                "arguments": VALUES | st.dictionaries(st.sampled_from(["text", "id", "query", "limit"]), VALUES),
+                "requestId": VALUES,
+                "_meta": VALUES,
+            },
+        ),
+        "result": VALUES,
+        "error": VALUES,
+    },
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(MESSAGES, min_size=1, max_size=5))
+def test_no_message_harms_the_server_and_every_request_is_answered(
+    server: Process, messages: list[dict[str, Any]]
+) -> None:
+    answers = answers_until_ping(server, "".join(f"{json.dumps(one)}\n" for one in messages).encode())
+    requests = [one["id"] for one in messages if "method" in one and isinstance(one.get("id"), int | str)]
+    cancels = any(one.get("method") == "notifications/cancelled" for one in messages)
+    late = (
+        [] if cancels else [id for id in requests if not isinstance(id, bool) and id not in [a["id"] for a in answers]]
+    )
+    while late:  # a call may be answered after the ping that was sent behind it
+        late.remove(server.next()["id"])
 
 
 # Rows 22 and 23: requests that are not valid ---------------------------------------------------------------------------

@@ -88,7 +88,7 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="nokosu", message="%(prog)s %(version)s")
 @click.pass_context
 def group(context: click.Context) -> None:
-    """One shared long-term memory for all your coding agents, on all your machines."""
+    """One shared long-term memory for all your coding agents."""
     if context.invoked_subcommand is None:
         output.line(context.get_help())
 

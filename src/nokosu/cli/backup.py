@@ -14,8 +14,8 @@ from nokosu.cli import options, output, start
 def command(file: Path) -> None:
     """Copy the store, the device's key included, into FILE, which must not exist yet.
 
-    Others may go on saving meanwhile. Only its owner can read the copy. To restore it, put it in place of the database
-    that nokosu status names.
+    Others may go on saving meanwhile. Only its owner can read the copy. To restore it, stop your agents, move the
+    database that nokosu status names away together with its -wal and -shm files, and put the copy in its place.
     """
     with start.memory() as memory:
         size = memory.backup(file)

@@ -21,7 +21,7 @@ from nokosu.mcp_server import clients, server
 def command(client: str | None) -> int:
     """Serve coding agents over MCP, on stdin and stdout; an agent starts it by itself.
 
-    With --print-config it prints the entry to paste, for one client or for all that it knows.
+    With --print-config it prints the entry to paste, for one client or, without a name, for any.
     """
     if client is None:
         return server.main(start.configuration(by_agent=True))

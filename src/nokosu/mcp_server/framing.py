@@ -95,7 +95,8 @@ def parse(line: Line) -> dict[str, Any] | Fault:
     usable = id if isinstance(id, str | int) and not isinstance(id, bool) else None
     if flaw:
         return Fault(PARSE_ERROR, f"not JSON: {flaw}", _sound(usable))
-    if "method" in value and "id" in value and usable is None:
+    is_answer = "result" in value or "error" in value  # and no answer is ever answered
+    if "id" in value and usable is None and not is_answer:
         return Fault(INVALID_REQUEST, "id: not a string or an integer", None)
     return value
 

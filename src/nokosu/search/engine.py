@@ -7,7 +7,6 @@ ties, and the id settles the rest, so the same store gives the same answer.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -21,7 +20,7 @@ from nokosu.search import keyword, text
 from nokosu.search.keyword import Candidate, Match
 from nokosu.store import projects, reading, scope
 from nokosu.store.reading import MemoryRow
-from nokosu.store.sqlite import Connection
+from nokosu.store.sqlite import Connection, Row
 
 ELSEWHERE_SHARE_MAX: Final = 0.3  # of the places, kept for stronger hits from other projects
 _WIDER: Final = 4  # how much further each look goes when filters leave too little
@@ -32,6 +31,7 @@ _ROWS_AT_ONCE: Final = 16  # rows are loaded a few at a time: most searches need
 SUPERSEDED: Final = "superseded"
 FORGOTTEN: Final = "forgotten"
 EXPIRED: Final = "expired"
+_PASSES: Final = "passes"
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -287,38 +287,41 @@ class _Counted(Struct, frozen=True):
     withheld: dict[str, int]
 
 
-_COUNTED: Final = """
-SELECT memory.status = ?, coalesce(memory.expires <= ?, 0),
-       EXISTS (SELECT 1 FROM edge WHERE edge.space = memory.space AND edge.older = memory.id), count(*)
-FROM (SELECT rowid AS n FROM word WHERE word MATCH ? LIMIT ?) AS found CROSS JOIN memory ON memory.n = found.n
-WHERE memory.updated BETWEEN ? AND ? AND coalesce(memory.project, 0) NOT IN (SELECT value FROM json_each(?))
-GROUP BY 1, 2, 3
-"""
+_COUNTED: Final = (
+    "SELECT memory.status, memory.expires, "
+    "EXISTS (SELECT 1 FROM edge WHERE edge.space = memory.space AND edge.older = memory.id), memory.updated, memory.project "
+    "FROM (SELECT rowid AS n FROM word WHERE word MATCH ? LIMIT ?) AS found CROSS JOIN memory ON memory.n = found.n"
+)
 
 
 def _count(connection: Connection, asked: Asked, match: Match, matches: int, looks: list[_Look]) -> _Counted:
-    """How many memories match and pass the filters: all that were looked at, or else what their rows tell, which does
-    not settle who supersedes whom. Never more than there are.
+    """How many memories match and pass the filters: all that were looked at, or else what the rows of some hundreds tell.
+
+    Never more than there are: whose newer one may hide it is not counted unless it was looked at.
     """
     withheld = sum((look.withheld for look in looks), Counter[str]())
     if matches <= limits.CANDIDATES:
         return _Counted(sum(len(look.passed) for look in looks), True, withheld)
+    apart = {n for root in asked.apart - {asked.project} for n in projects.members(connection, root)}
+    rows = connection.rows(_COUNTED, (match.expression, limits.MATCHES_COUNTED_MAX))
+    counted = Counter(_countable(asked, apart, row) for row in rows)
+    withheld |= Counter({reason: counted[reason] for reason in (FORGOTTEN, EXPIRED)})
+    is_exact = matches <= limits.MATCHES_COUNTED_MAX and not counted[SUPERSEDED]
+    return _Counted(counted[_PASSES], is_exact, +withheld)
+
+
+def _countable(asked: Asked, apart: set[int], row: Row) -> str:
+    """What a row of `_COUNTED` says of a match: that it passes, why it is withheld, or nothing if it is not asked for."""
+    status, expires, has_newer, updated, project = row
     filters = asked.filters
-    apart = [n for root in sorted(asked.apart - {asked.project}) for n in projects.members(connection, root)]
-    span = (filters.since_ms or 0, limits.HLC_MAX if filters.until_ms is None else filters.until_ms)
-    values = (Status.FORGOTTEN, asked.now_ms, match.expression, limits.MATCHES_COUNTED_MAX, *span, json.dumps(apart))
-    total = uncertain = 0
-    withheld[FORGOTTEN] = withheld[EXPIRED] = 0
-    for forgotten, expired, has_newer, n in connection.rows(_COUNTED, values):
-        if forgotten and not filters.include_forgotten:
-            withheld[FORGOTTEN] += n
-        elif expired and not filters.include_expired:
-            withheld[EXPIRED] += n
-        elif has_newer and not filters.include_superseded:
-            uncertain += n
-        else:
-            total += n
-    return _Counted(total, not uncertain and matches <= limits.MATCHES_COUNTED_MAX, +withheld)
+    since, until = filters.since_ms or 0, filters.until_ms
+    if updated is None or updated < since or (until is not None and updated > until) or project in apart:
+        return ""
+    if status == Status.FORGOTTEN and not filters.include_forgotten:
+        return FORGOTTEN
+    if expires is not None and expires <= asked.now_ms and not filters.include_expired:
+        return EXPIRED
+    return SUPERSEDED if has_newer and not filters.include_superseded else _PASSES
 
 
 def _found(ranked: list[Ranked], counted: _Counted) -> Found:

@@ -34,6 +34,8 @@ def suspicious(text: str) -> tuple[str, ...]:
     The names are bidi, tag, zero-width, variation-selector and control, in this order. The line ends of Windows are
     ordinary; so are private and unassigned characters, which a newer Unicode may know: `visible` alone writes them out.
     """
+    if _plain(text):
+        return ()
     found = set(_hidden(text.replace("\r\n", "\n")).values())
     return tuple(kind for kind, members in _KINDS.items() if any(_within(char, members) for char in found))
 

@@ -114,7 +114,7 @@ class Database:
         connection = self._connection(_NOT_SAVED)
         if connection.readonly("main"):
             raise self._read_only()
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)  # who writes also tidies up, if it is the last to close
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)  # the last to close tidies up, if it has written
         try:
             connection.execute("BEGIN IMMEDIATE")
             schema.check(connection, self._major)

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from nokosu import fold, records
+from nokosu import ids, fold, records
 from nokosu.errors import RecordRefused, StoreDamaged
 from nokosu.fold import State, Status
 from nokosu.records import Content, Record
@@ -83,9 +83,11 @@ def numbers_in_projects(connection: Connection, numbers: Sequence[int], members:
 
 def rows_by_prefix(connection: Connection, prefix: str, limit: int) -> list[MemoryRow]:
     """The memories whose id begins with *prefix*, living ones first, at most *limit*."""
+    whole = ids.is_memory_id(prefix)
+    where = "memory.id = ?" if whole else "memory.id >= ? AND memory.id < ?"
     found = connection.rows(
-        f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.id >= ? AND memory.id < ? ORDER BY memory.status, memory.id, space.n LIMIT ?",
-        (prefix, prefix + "~", limit),
+        f"SELECT {COLUMNS} FROM {TABLES} WHERE {where} ORDER BY memory.status, memory.id, space.n LIMIT ?",
+        (prefix, limit) if whole else (prefix, prefix + "~", limit),
     )
     return [MemoryRow(*row) for row in found]
 
