@@ -23,7 +23,7 @@ def test_a_new_id_is_twelve_characters_of_the_alphabet_and_uses_all_sixty_bits()
 
 
 def test_the_most_significant_bits_come_first() -> None:
-    assert ids.new_memory_id(lambda size: bytes(size)) == "0" * 12
+    assert ids.new_memory_id(bytes) == "0" * 12
     assert ids.new_memory_id(lambda size: b"\xff" * size) == "z" * 12
     assert ids.new_memory_id(lambda size: (1 << 4).to_bytes(size, "big")) == "0" * 11 + "1"
     assert ids.new_memory_id(lambda size: (1 << 63).to_bytes(size, "big")) == "g" + "0" * 11
@@ -46,7 +46,7 @@ def test_letters_that_look_like_digits_are_read_as_digits(id: str) -> None:
     "text", ["", "abc", "a" * 13, "u234", "ab-cd", "ab cd", " abcd", "abcd\n", "٣٣٣٣", "ａｂｃｄ", "İİİİ", "\ud800abc"]
 )
 def test_anything_else_is_refused_with_the_fields_name(text: str) -> None:
-    with pytest.raises(UsageError, match="^supersedes: ") as refused:
+    with pytest.raises(UsageError, match=r"^supersedes: ") as refused:
         ids.memory_id_prefix(text, field="supersedes")
     assert refused.value.field == "supersedes"
     assert refused.value.message.isascii()

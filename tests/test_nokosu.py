@@ -264,7 +264,7 @@ def test_what_is_damaged_is_saved_anew(memory: Nokosu, below: Aside) -> None:
 
 def damage_bodies(database: Database, memory: str) -> None:
     with database.write() as connection:
-        connection.run("UPDATE record SET body = substr(body, 1, 20) || x'ff' WHERE memory = ?", (memory,))
+        connection.run("UPDATE record SET body = x'9200' WHERE memory = ?", (memory,))
 
 
 # Secrets --------------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_a_date_may_stand_for_its_last_millisecond() -> None:
     ],
 )
 def test_anything_else_is_refused_with_the_fields_name_and_an_example(text: str) -> None:
-    with pytest.raises(UsageError, match="^until: .* is not a date") as refused:
+    with pytest.raises(UsageError, match=r"^until: .* is not a date") as refused:
         times.parse(text, field="until")
     assert refused.value.field == "until"
     assert len(refused.value.message) < 250

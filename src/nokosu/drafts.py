@@ -51,7 +51,7 @@ class Draft(Struct, frozen=True, kw_only=True):
         check_text(self.text, source=self.source)
         _check_fields(self.subject, self.type, self.project, self.importance, self.expires)
         one_of("source", self.source, SOURCES)
-        _replace(self, subject=" ".join(self.subject.split()))
+        _replace(self, subject=" ".join(self.subject.split()), project=_name_or_path(self.project))
         _replace(
             self, tags=check_tags(self.tags), refs=check_refs(self.refs), supersedes=check_supersedes(self.supersedes)
         )
@@ -86,6 +86,7 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
         if self.subject is not None:
             _replace(self, subject=" ".join(self.subject.split()))
+        _replace(self, project=_name_or_path(self.project))
         if self.tags is not None:
             _replace(self, tags=check_tags(self.tags))
         if self.refs is not None:
@@ -125,7 +126,7 @@ class Filters(Struct, frozen=True, kw_only=True):
             value = getattr(self, field)
             if value is not None:
                 _bounded(field, plain(field, value), limits.AUTHOR_CHARS_MAX)
-        _replace(self, tags=check_tags(self.tags))
+        _replace(self, tags=check_tags(self.tags), project=_name_or_path(self.project))
         if self.project is not None and self.all_projects:
             raise UsageError("project: cannot be given together with all_projects", field="project")
         if not 1 <= self.limit <= limits.RESULTS_MAX:
@@ -236,6 +237,11 @@ def _check_fields(subject: str, type: str, project: str | None, importance: int 
         raise UsageError(f"importance: {_number(importance)} is not from {bounds}", field="importance")
     if expires is not None:
         times.parse(expires, field="expires", end_of_day=True)
+
+
+def _name_or_path(project: str | None) -> str | None:
+    """A project's name without blanks around it; a path as it is."""
+    return project.strip() if project is not None and not project.startswith("/") else project
 
 
 def _bounded(field: str, text: str, chars_max: int) -> str:

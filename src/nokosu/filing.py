@@ -119,13 +119,13 @@ class Filing:
         """Look longer for the root commit of the caller's project, if it is still to be found; what to cache, or
         None.
         """
-        for folder in self._config.workspaces:
+        for folder in dict.fromkeys((*self._config.workspaces, *map(Path, self._seen))):
             cached = self._cached(connection, str(folder))
             if cached is not None and cached.completeness == 0:
                 place = self._locate(folder, device=device.id, wait_ms=limits.GIT_WAIT_MS_MAX)
                 if place is None:
                     return None
-                found = _joined(cached, place, self._stamp(folder))
+                found = _joined(cached, place, self._stamp(folder), device)
                 self._seen[cached.path] = found if found.completeness else _given_up(found)
                 return self._seen[cached.path]
         return None
@@ -149,7 +149,7 @@ class Filing:
             if place is None:
                 return None
             fresh = Cached(path, self._stamp(folder), place, int(place.complete))
-            cached = fresh if cached is None else _joined(cached, place, self._stamp(folder))
+            cached = fresh if cached is None else _joined(cached, place, self._stamp(folder), device)
         self._seen[path] = cached
         return Filed((*cached.place.keys, *_name_key(connection, cached.place.name)), cached.place.name, cached)
 
@@ -193,11 +193,17 @@ def remember(connection: Connection, cached: Cached) -> None:
         )
 
 
-def _joined(cached: Cached, place: Place, stamp: str) -> Cached:
-    """The place as it is now, with the keys it had before: a record that names both makes them one project."""
-    same_root = cached.place.root == place.root
-    keys = tuple(sorted({*place.keys, *(cached.place.keys if same_root else ())}))[: limits.PROJECT_KEYS_MAX]
-    complete = place.complete or (same_root and cached.completeness == 1)
+def _joined(cached: Cached, place: Place, stamp: str, device: Device) -> Cached:
+    """The place as it is now; with the keys it had before, if it is the same project: a record that names both joins
+    them.
+
+    It is the same if a key is, or if it was known by its path alone so far; otherwise another repository lies there now.
+    """
+    before = cached.place
+    by_path = (identity.key("path", f"{device.id.hex()}:{before.root}"),)
+    same = before.root == place.root and (before.keys == by_path or not set(before.keys).isdisjoint(place.keys))
+    keys = tuple(sorted({*place.keys, *(before.keys if same else ())}))[: limits.PROJECT_KEYS_MAX]
+    complete = place.complete or (same and cached.completeness == 1 and before.keys != by_path)
     joined = Place(root=place.root, name=place.name, keys=keys, complete=complete)
     return Cached(cached.path, stamp, joined, int(complete))
 

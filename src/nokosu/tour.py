@@ -32,12 +32,11 @@ _QUESTION_WORDS: Final = 4
 _HITS_SHOWN: Final = 3
 _GIT_SECONDS_MAX: Final = 10
 _SAVER, _FINDER = "claude-code", "codex"
-_COMMON: Final = frozenset(
-    """
-    about after again also because before being between could from have into more only other should some than that their
-    them then there these they this those were what when where which while with would adds makes uses
-    """.split()
-)
+_COMMON_WORDS: Final = """
+about after again also because before being between could from have into more only other should some than that their them
+then there these they this those were what when where which while with would adds makes uses
+"""
+_COMMON: Final = frozenset(_COMMON_WORDS.split())
 
 
 class Note(Struct, frozen=True):

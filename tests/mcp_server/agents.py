@@ -144,10 +144,13 @@ class Process:
 
     def send(self, method: str, params: dict[str, Any] | None = None, *, id: Any = None) -> Any:
         """Send a request under a new id, or under *id*; the id."""
-        self._last_id += 1
-        sent = self._last_id if id is None else id
+        sent = self.new_id() if id is None else id
         self.write(message(method, params, id=sent))
         return sent
+
+    def new_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
 
     def notify(self, method: str, params: dict[str, Any] | None = None) -> None:
         self.write(message(method, params))

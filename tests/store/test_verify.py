@@ -66,13 +66,8 @@ def test_an_empty_store_is_sound(store: Store) -> None:
     ("sql", "what"),
     [
         ("UPDATE record SET body = x'00' WHERE seq = 1", "its body is not what was written"),
-        ("UPDATE record SET body = CAST(body || x'ff' AS TEXT) WHERE seq = 1", "its body is not what was written"),
         ("UPDATE record SET body = NULL WHERE seq = 1", "its body is missing though no purge allows it"),
         ("UPDATE record SET header = x'00' WHERE seq = 1", "cannot be read (header: not a record"),
-        (
-            "UPDATE record SET header = CAST(header AS TEXT) || 'x' WHERE seq = 1",
-            "cannot be read (header: not a record",
-        ),
         (
             "UPDATE record SET header = (SELECT header FROM record WHERE seq = 3) WHERE seq = 1",
             "its header is not what was written",

@@ -13,23 +13,32 @@ from nokosu import filesystem
 from nokosu.config import CONFIG_NAME, Config
 from nokosu.doctor.result import Result
 
-_FREE_BYTES_MIN: Final = 64 * 1024 * 1024
+FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 _PRIVATE: Final = 0o077
 
 
-def checks(config: Config) -> list[Result]:
-    """All checks of the home."""
+def checks(config: Config, mounts: list[tuple[str, str]] | None, free_bytes_min: int) -> list[Result]:
+    """All checks of the home; see `doctor.examine`."""
     if sys.platform == "win32":
         return [Result("system", "fail", "native Windows is not supported", "use WSL2 with the home inside it")]
+    disk = [_disk(config.home, free_bytes_min), _file_system(config.home, mounts)]
     if not config.home.exists():
-        return [
-            Result("home", "ok", f"{config.home} will be made at the first save"),
-            _disk(config.home),
-            _file_system(config.home),
-        ]
+        return [_can_be_made(config.home), *disk]
     if not config.home.is_dir():
         return [Result("home", "fail", f"{config.home} is not a folder", f"mv {config.home} {config.home}.old")]
-    return [_writable(config), _modes(config), _disk(config.home), _file_system(config.home), _configuration(config)]
+    reachable = _writable(config)
+    if reachable.level == "fail":
+        return [reachable, *disk]
+    return [reachable, _modes(config), *disk, _configuration(config)]
+
+
+def _can_be_made(home: Path) -> Result:
+    folder = _existing(home)
+    if os.access(folder, os.W_OK | os.X_OK):
+        return Result("home", "ok", f"{home} will be made at the first save")
+    return Result(
+        "home", "fail", f"{home} cannot be made: {folder} may not be written by this process", f"ls -ld {folder}"
+    )
 
 
 def _writable(config: Config) -> Result:
@@ -62,23 +71,25 @@ def _is_open(path: Path) -> bool:
         return False
 
 
-def _disk(home: Path) -> Result:
-    folder = home
-    while not folder.exists():
-        folder = folder.parent
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _disk(home: Path, free_bytes_min: int) -> Result:
+    folder = _existing(home)
     free = shutil.disk_usage(folder).free
-    if free < _FREE_BYTES_MIN:
+    if free < free_bytes_min:
         return Result(
             "disk",
-            "fail" if free < _FREE_BYTES_MIN // 16 else "warn",
+            "fail" if free < free_bytes_min // 16 else "warn",
             f"only {free // 1024} KiB free: saving will soon fail",
             f"df -h {folder}",
         )
     return Result("disk", "ok", f"{free // 1024**2} MiB free")
 
 
-def _file_system(home: Path) -> Result:
-    kind = filesystem.unfit_for_wal(home)
+def _file_system(home: Path, mounts: list[tuple[str, str]] | None) -> Result:
+    kind = filesystem.unfit_for_wal(home, mounts)
     if kind is None:
         return Result("file system", "ok", "local")
     return Result(

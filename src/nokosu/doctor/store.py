@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import apsw
-
 from nokosu.config import Config
 from nokosu.doctor.result import Result
-from nokosu.errors import StoreError
+from nokosu.errors import StoreDamaged, StoreError, StoreUpgraded
 from nokosu.store import schema
 from nokosu.store.connection import Database
 
@@ -16,9 +14,9 @@ SQLITE_MIN: Final = (3, 51, 3)  # before it, two connections can corrupt a WAL t
 _WAL_BYTES_MAX: Final = 64 * 1024 * 1024
 
 
-def checks(config: Config) -> list[Result]:
-    """All checks of the store; a store that cannot be opened gets one line that says so."""
-    results = [_sqlite(apsw.sqlite_lib_version())]
+def checks(config: Config, sqlite: str) -> list[Result]:
+    """All checks of the store; a store that cannot be opened gets one line that says so. *sqlite* is its version."""
+    results = [_sqlite(sqlite)]
     if not config.database.exists():
         return [*results, Result("store", "ok", "empty: it is made at the first save", "nokosu save TEXT")]
     try:
@@ -28,9 +26,13 @@ def checks(config: Config) -> list[Result]:
                 Result("store", "fail", f"{config.database} is empty", "restore a backup, or remove the file"),
             ]
         database = Database(config.database)
-    except (StoreError, OSError) as error:
+    except StoreDamaged as error:
         hint = "restore a backup (nokosu backup made it), then nokosu verify"
         return [*results, Result("store", "fail", str(error), hint)]
+    except StoreUpgraded as error:
+        return [*results, Result("store", "fail", str(error), error.hint)]
+    except (StoreError, OSError) as error:
+        return [*results, Result("store", "fail", str(error), f"ls -l {config.database}")]
     try:
         return [*results, _pages(database), _words(database), _schema(database), _branches(database), _wal(config)]
     finally:
@@ -99,6 +101,7 @@ def _wal(config: Config) -> Result:
     size = wal.stat().st_size if wal.exists() else 0
     if size > _WAL_BYTES_MAX:
         return Result(
-            "wal", "warn", f"the write-ahead log has {size // 1024**2} MiB: some process has been reading for long"
-        )
+            "wal", "warn", f"the write-ahead log has {size // 1024**2} MiB: some process has been reading for long",
+            f"lsof {wal}",
+        )  # fmt: skip
     return Result("wal", "ok", f"write-ahead log {size // 1024} KiB")

@@ -34,7 +34,7 @@ REQUESTS_AT_ONCE: Final = 64
 WAITING_BYTES_MAX: Final = 2 * 1024 * 1024
 """A thousand calls at once, from a client that reads no answer before it has written them all."""
 
-END_S: Final = 1.2
+END_S: Final = 1.0
 """How long what was asked may still be answered after the input has ended, or a signal has come."""
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)

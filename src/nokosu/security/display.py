@@ -13,6 +13,7 @@ Source: Unicode Technical Standard 51 (emoji), UAX 31 (joiners); "Trojan Source"
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 
@@ -36,16 +37,16 @@ def suspicious(text: str) -> tuple[str, ...]:
     """
     if _plain(text):
         return ()
-    found = set(_hidden(text.replace("\r\n", "\n")).values())
+    found = set(_hidden(text.replace("\r\n", "\n"), most=_LOOKED_AT_MAX).values())
     return tuple(kind for kind, members in _KINDS.items() if any(_within(char, members) for char in found))
 
 
-def _hidden(text: str) -> dict[int, str]:
-    """The characters of *text* that are not to be shown as they are, by their index."""
+def _hidden(text: str, *, most: int | None = None) -> dict[int, str]:
+    """The characters of *text* that are not to be shown as they are, by their index; of *most* odd ones, if given."""
     if _plain(text):
         return {}
-    odd = [at for at, char in enumerate(text) if not char.isprintable() or char in _BLANK]
-    return {at: text[at] for at in odd if not _ordinary(text, at)}
+    odd = (at for at, char in enumerate(text) if not char.isprintable() or char in _BLANK)
+    return {at: text[at] for at in islice(odd, most) if not _ordinary(text, at)}
 
 
 def _plain(text: str) -> bool:
@@ -90,6 +91,7 @@ _AS_PICTURE: Final = "\ufe0f"
 _BLACK_FLAG: Final = "\U0001f3f4"
 
 # Characters that Python calls printable and that show nothing: fillers, grapheme joiners, variation selectors.
+_LOOKED_AT_MAX: Final = 1000  # odd characters that `suspicious` judges: a text full of them needs no more to be told
 _BLANK: Final = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
     + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))

@@ -24,7 +24,16 @@ from typing import Any, Final
 import apsw
 
 from nokosu import limits
-from nokosu.errors import OutcomeUnknown, StoreDamaged, StoreError, StoreFull, StoreLocked, StoreReadOnly, StoreUpgraded
+from nokosu.errors import (
+    NokosuError,
+    OutcomeUnknown,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreUpgraded,
+)
 from nokosu.store import lock_holder, schema
 from nokosu.store.sqlite import Connection, Row
 
@@ -98,8 +107,12 @@ class Database:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-        except (apsw.Error, UnicodeDecodeError) as error:
+        except apsw.Error as error:
             raise self._fault(error, "") from error
+        except Exception as error:
+            if isinstance(error, NokosuError) or (found := _damage(connection, error)) is None:
+                raise
+            raise StoreDamaged(f"the store is damaged ({found})", hint="nokosu verify") from error
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -121,9 +134,15 @@ class Database:
             yield connection
         except BaseException as error:
             self._roll_back(connection)
-            if isinstance(error, apsw.Error | UnicodeDecodeError):
+            if isinstance(error, apsw.Error):
                 raise self._fault(error, _NOT_SAVED) from error
-            raise
+            if (
+                not isinstance(error, Exception)
+                or isinstance(error, NokosuError)
+                or (found := _damage(connection, error)) is None
+            ):
+                raise
+            raise StoreDamaged(f"{_NOT_SAVED}the store is damaged ({found})", hint="nokosu verify") from error
         try:
             connection.execute("COMMIT")
         except apsw.Error as error:
@@ -203,11 +222,8 @@ class Database:
         if connection is not None:
             _close(connection)
 
-    def _fault(self, error: apsw.Error | UnicodeDecodeError, prefix: str) -> StoreError:
-        """The error of our tree for one of SQLite's; a connection that met a fault of the disk is thrown away.
-
-        Texts are UTF-8 when they are written: one that is not when it is read has been damaged since.
-        """
+    def _fault(self, error: apsw.Error, prefix: str) -> StoreError:
+        """The error of our tree for one of SQLite's; a connection that met a fault of the disk is thrown away."""
         if isinstance(error, apsw.BusyError | apsw.LockedError):
             return self._locked(prefix)
         if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError | apsw.AuthError):
@@ -216,7 +232,7 @@ class Database:
             self._discard()
         if isinstance(error, apsw.FullError):
             return StoreFull(f"{prefix}no space left on the disk of {self.path.parent}", hint="nokosu doctor")
-        if isinstance(error, apsw.CorruptError | apsw.NotADBError | UnicodeDecodeError):
+        if isinstance(error, apsw.CorruptError | apsw.NotADBError):
             return StoreDamaged(f"{prefix}the store is damaged ({error})", hint="nokosu doctor")
         if isinstance(error, apsw.CantOpenError):
             return StoreError(f"{prefix}cannot open {self.path}", hint="nokosu doctor")
@@ -293,6 +309,20 @@ def _close(connection: Connection) -> None:
     """Close, whatever the disk says: closing moves the WAL into the database file, and what was saved is safe in either."""
     with suppress(apsw.Error):
         connection.close(True)
+
+
+def _damage(connection: Connection, error: Exception) -> str | None:
+    """What is wrong with the file, or None: asked when values that were read make no sense to the code that reads them.
+
+    Then either the bytes have changed since they were written, or we have a bug, and that must not be taken for damage.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return str(error)  # texts are UTF-8 when they are written
+    try:
+        line = connection.execute("PRAGMA integrity_check(1)").get
+    except (apsw.Error, UnicodeDecodeError) as fault:
+        return str(fault)
+    return None if line == "ok" else str(line)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class Index:
         for memory in memories:
             found = counted_records(connection, space, memory)
             state = fold(found) if found is not None else DAMAGED
-            project = self._project(connection, state.shown)
+            project = _project(connection, found or (), state.shown)
             n = _put_memory(connection, space, memory, state, project)
             _put_edges(connection, space, memory, state)
             if has_words(state):
@@ -77,12 +77,6 @@ class Index:
         for space, memory in named:
             self.add(connection, space, [memory])
         return len(named)
-
-    def _project(self, connection: Connection, shown: Version | None) -> int | None:
-        if shown is None:
-            return None
-        core = shown.record.core
-        return projects.resolve(connection, core.author.projects, shown.content.project, core.hlc)
 
 
 def counted_records(connection: Connection, space: int, memory: str) -> list[Record] | None:
@@ -168,6 +162,19 @@ def _put_edges(connection: Connection, space: int, memory: str, state: State) ->
     connection.run("DELETE FROM edge WHERE space = ? AND newer = ?", (space, memory))
     for older in state.shown.content.supersedes if state.shown else ():
         connection.run("INSERT OR IGNORE INTO edge (space, older, newer) VALUES (?, ?, ?)", (space, older, memory))
+
+
+def _project(connection: Connection, found: Iterable[Record], shown: Version | None) -> int | None:
+    """The number of the project of the version shown. Keys that occur in any record of the memory are one project,
+    though its text be purged or have moved elsewhere since.
+    """
+    for record in found:
+        if shown is None or record is not shown.record:
+            projects.resolve(connection, record.core.author.projects)
+    if shown is None:
+        return None
+    core = shown.record.core
+    return projects.resolve(connection, core.author.projects, shown.content.project, core.hlc)
 
 
 def has_words(state: State) -> bool:

@@ -19,10 +19,10 @@ class Project(Struct, frozen=True):
     name: str
 
 
-def resolve(connection: Connection, keys: tuple[bytes, ...], name: str, hlc: int) -> int | None:
+def resolve(connection: Connection, keys: tuple[bytes, ...], name: str = "", hlc: int = 0) -> int | None:
     """The number of the project that *keys* name, made or joined where that is new; None for no project.
 
-    The name shown is the one given latest, by hybrid time.
+    The name shown is the one given latest, by hybrid time; a project that no text names has none.
     """
     if not keys:
         return None
@@ -55,7 +55,7 @@ def named(connection: Connection, name: str) -> list[Project]:
 
 def all_names(connection: Connection) -> list[str]:
     """The display names of all projects, in order of the alphabet."""
-    return sorted({name for (name,) in connection.rows("SELECT name FROM project WHERE n = root")})
+    return sorted({name for (name,) in connection.rows("SELECT name FROM project WHERE n = root AND name <> ''")})
 
 
 def members(connection: Connection, project: int) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from nokosu import ids, fold, records
+from nokosu import fold, ids, records
 from nokosu.errors import RecordRefused, StoreDamaged
 from nokosu.fold import State, Status
 from nokosu.records import Content, Record

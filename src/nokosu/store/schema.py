@@ -27,45 +27,49 @@ def m001_tables(connection: Connection) -> None:
     connection.run(WORD_TABLE)
 
 
+# STRICT: a value of another type than its column's is a bug when it is written, and damage when it is read.
 _TABLES: Final = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) WITHOUT ROWID, STRICT;
 
 -- Who: devices we know, the spaces we are in, and whose records count in which.
-CREATE TABLE device (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, public_key BLOB NOT NULL, private_key BLOB, name TEXT NOT NULL);
-CREATE TABLE space (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, secret BLOB NOT NULL);
+CREATE TABLE device (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, public_key BLOB NOT NULL, private_key BLOB,
+                     name TEXT NOT NULL) STRICT;
+CREATE TABLE space (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, secret BLOB NOT NULL) STRICT;
 CREATE TABLE member (space INTEGER NOT NULL REFERENCES space, device INTEGER NOT NULL REFERENCES device, PRIMARY KEY (space, device))
-    WITHOUT ROWID;
+    WITHOUT ROWID, STRICT;
 
 -- The log. `current` marks the log that this device writes in a space; `linked` the records that are held without a gap from 1 on.
 CREATE TABLE log (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, space INTEGER NOT NULL REFERENCES space,
-                  device INTEGER NOT NULL REFERENCES device, current INTEGER NOT NULL);
+                  device INTEGER NOT NULL REFERENCES device, current INTEGER NOT NULL) STRICT;
 CREATE TABLE record (n INTEGER PRIMARY KEY, log INTEGER NOT NULL REFERENCES log, seq INTEGER NOT NULL, linked INTEGER NOT NULL,
-                     memory TEXT NOT NULL, hash BLOB NOT NULL, header BLOB NOT NULL, signature BLOB NOT NULL, body
-                     BLOB);
+                     memory TEXT NOT NULL, hash BLOB NOT NULL, header BLOB NOT NULL, signature BLOB NOT NULL,
+                     body BLOB) STRICT;
 CREATE INDEX record_position ON record (log, seq);
 CREATE INDEX record_memory ON record (memory);
 
 -- Projections.
-CREATE TABLE head (log INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (log, seq, hash)) WITHOUT ROWID;
+CREATE TABLE head (log INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (log, seq, hash))
+    WITHOUT ROWID, STRICT;
 CREATE TABLE memory (n INTEGER PRIMARY KEY, id TEXT NOT NULL, space INTEGER NOT NULL, status INTEGER NOT NULL, record INTEGER,
                      project INTEGER, type TEXT NOT NULL, agent TEXT NOT NULL, device INTEGER, importance INTEGER,
-                     conflict INTEGER NOT NULL, digest INTEGER, created INTEGER, updated INTEGER, hlc INTEGER, expires
-                     INTEGER, forgotten INTEGER);
+                     conflict INTEGER NOT NULL, digest INTEGER, created INTEGER, updated INTEGER, hlc INTEGER,
+                     expires INTEGER, forgotten INTEGER) STRICT;
 CREATE UNIQUE INDEX memory_id ON memory (id, space);
 CREATE INDEX memory_digest ON memory (digest) WHERE status = 0;
 CREATE INDEX memory_project ON memory (project, hlc);
 CREATE INDEX memory_hlc ON memory (hlc);
 CREATE INDEX memory_forgotten ON memory (forgotten) WHERE forgotten IS NOT NULL;
-CREATE TABLE edge (space INTEGER NOT NULL, older TEXT NOT NULL, newer TEXT NOT NULL, PRIMARY KEY (space, older, newer)) WITHOUT ROWID;
+CREATE TABLE edge (space INTEGER NOT NULL, older TEXT NOT NULL, newer TEXT NOT NULL, PRIMARY KEY (space, older, newer))
+    WITHOUT ROWID, STRICT;
 CREATE INDEX edge_newer ON edge (space, newer);
-CREATE TABLE project (n INTEGER PRIMARY KEY, root INTEGER NOT NULL, name TEXT NOT NULL, named INTEGER NOT NULL);
+CREATE TABLE project (n INTEGER PRIMARY KEY, root INTEGER NOT NULL, name TEXT NOT NULL, named INTEGER NOT NULL) STRICT;
 CREATE INDEX project_root ON project (root);
-CREATE TABLE project_key (key BLOB PRIMARY KEY, project INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE project_key (key BLOB PRIMARY KEY, project INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 
 -- A cache: which project a folder of this machine is.
 CREATE TABLE place (path BLOB PRIMARY KEY, stamp TEXT NOT NULL, root BLOB NOT NULL,
                     name TEXT NOT NULL, keys BLOB NOT NULL, complete INTEGER NOT NULL)
-    WITHOUT ROWID;
+    WITHOUT ROWID, STRICT;
 """
 
 # Contentless: the text is kept once, in the log; `secure-delete` because the plain delete leaves words in the index's

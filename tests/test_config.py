@@ -1,0 +1,126 @@
+"""The one reader of the environment and of the config file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nokosu import limits
+from nokosu.config import Config, load
+from nokosu.errors import ConfigError
+
+
+def loaded(tmp_path: Path, text: str = "", **environ: str) -> Config:
+    if text:
+        tmp_path.joinpath("config.toml").write_text(text)
+    return load({"HOME": "/home/aki", **environ}, cwd=Path("/work"), home=tmp_path)
+
+
+def test_without_anything_set_there_is_a_default_for_everything(tmp_path: Path) -> None:
+    config = load({}, cwd=None, home=tmp_path)
+    assert (config.home, config.database) == (tmp_path, tmp_path / "nokosu.db")
+    assert (config.search_elsewhere, config.projects, config.project, config.workspaces) == (True, {}, None, ())
+    assert (config.user_home, config.author.agent) == (Path("/"), "")
+    assert config.device_name == config.author.host != ""
+
+
+def test_the_home_is_named_by_the_environment_or_is_the_platforms(tmp_path: Path) -> None:
+    assert load({"NOKOSU_HOME": str(tmp_path)}, cwd=None).home == tmp_path
+    assert load({}, cwd=None).home.name == "nokosu"
+    assert load({"NOKOSU_HOME": ""}, cwd=None).home.is_absolute()
+
+
+@pytest.mark.parametrize("home", ["relative", ".", "/with\nnewline", "/with\x1bescape"])
+def test_a_home_that_is_no_absolute_path_is_refused(home: str) -> None:
+    with pytest.raises(ConfigError, match=r"NOKOSU_HOME: .* is not an absolute path") as refused:
+        load({"NOKOSU_HOME": home}, cwd=None)
+    assert refused.value.field == "NOKOSU_HOME"
+    assert refused.value.message.isprintable()
+
+
+def test_the_file_sets_what_it_documents(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path,
+        'search_elsewhere = false\ndevice_name = " my\\tlaptop "\n[projects.Client]\nsearch_elsewhere = false\n',
+    )
+    assert (config.search_elsewhere, config.device_name) == (False, "my laptop")
+    assert config.project_stays_apart("client")
+    assert config.project_stays_apart("CLIENT")
+    assert not config.project_stays_apart("other")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("search_elsewhere = 'no'", "search_elsewhere"),
+        ("serach_elsewhere = true", "serach_elsewhere"),
+        ("hub = 'evil.example'", "hub"),
+        ("[projects.x]\nhooks = 1", "hooks"),
+        ("a = 1\na = 2", "config.toml"),
+        ("a: yes", "config.toml"),
+        ("\tsearch_elsewhere", "config.toml"),
+    ],
+)
+def test_a_mistake_in_the_file_is_refused_with_its_place(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named) as refused:
+        loaded(tmp_path, text)
+    assert str(tmp_path) in refused.value.message
+    assert "\n" not in refused.value.message
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    tmp_path.joinpath("config.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        loaded(tmp_path)
+    tmp_path.joinpath("config.toml").unlink()
+    tmp_path.joinpath("config.toml").mkdir()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        loaded(tmp_path)
+
+
+def test_a_home_that_is_a_file_has_no_config(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    assert load({}, cwd=None, home=file).search_elsewhere
+
+
+@pytest.mark.parametrize(
+    ("environ", "agent"),
+    [
+        ({"CLAUDECODE": "1"}, "claude-code"),
+        ({"CODEX_SANDBOX": "seatbelt"}, "codex"),
+        ({"GEMINI_CLI": "1"}, "gemini-cli"),
+        ({"CURSOR_AGENT": "1"}, "cursor"),
+        ({"CLAUDECODE": ""}, ""),
+        ({"NOKOSU_AGENT": "me", "CLAUDECODE": "1"}, "me"),
+    ],
+)
+def test_the_agent_is_known_by_what_it_sets_for_its_children(
+    tmp_path: Path, environ: dict[str, str], agent: str
+) -> None:
+    assert loaded(tmp_path, **environ).author.agent == agent
+
+
+def test_names_from_the_environment_become_one_short_line(tmp_path: Path) -> None:
+    author = loaded(tmp_path, NOKOSU_AGENT=" a\n b\x1b[2J ", NOKOSU_MODEL="m" * 1000, CODEX_THREAD_ID="t-1").author
+    assert author.agent == "a b [2J"
+    assert len(author.model) == limits.AUTHOR_CHARS_MAX
+    assert author.session == "t-1"
+
+
+def test_where_to_look_for_the_project_depends_on_who_asks(tmp_path: Path) -> None:
+    environ = {"CLAUDE_PROJECT_DIR": "/from/the/agent", "GEMINI_PROJECT_DIR": "not/absolute"}
+    here, named = Path("/work"), Path("/from/the/agent")
+    assert load(environ, cwd=here, home=tmp_path).workspaces == (here, named)
+    assert load(environ, cwd=here, home=tmp_path, agent_first=True).workspaces == (named, here)
+    assert load(environ, cwd=None, home=tmp_path).workspaces == (named,)
+
+
+def test_nothing_is_read_from_the_real_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NOKOSU_AGENT", "NOKOSU_HOME", "NOKOSU_PROJECT", "CLAUDECODE"):
+        monkeypatch.setenv(name, "/leaked")
+    config = loaded(tmp_path)
+    assert "leaked" not in repr(config)
+    assert os.environ["NOKOSU_AGENT"] == "/leaked"
