@@ -22,91 +22,179 @@ class Promise(Struct, frozen=True):
 PROMISES: Final[dict[str, Promise]] = {
     "saved-is-saved": Promise(
         "When a save returns, the memory survives a crash, a kill and a power cut of this machine.",
-        (),
+        (
+            "faults/test_power_cut.py::test_no_acknowledged_memory_is_lost_to_a_power_cut",
+            "faults/test_power_cut.py::test_this_harness_sees_what_a_commit_that_does_not_wait_for_the_disk_loses",
+            "faults/test_kill.py::test_no_acknowledged_memory_is_lost_when_its_process_is_killed",
+            "faults/test_many_processes.py::test_processes_that_save_at_once_lose_nothing",
+        ),
     ),
     "same-memories": Promise(
         "Devices that hold the same records show the same memories, in whatever order the records came.",
-        (),
+        (
+            "store/test_log.py::test_stores_that_hold_the_same_logs_agree_in_vector_and_memories",
+            "test_fold.py::test_any_order_repetition_and_partition_over_hosts_gives_the_same_state_byte_for_byte",
+        ),
     ),
     "wrong-clocks": Promise(
         "A wrong clock never loses a memory and never turns cause and effect around.",
-        (),
+        (
+            "store/test_log.py::test_a_record_from_the_far_future_moves_our_clock_by_the_drift_bound_at_most",
+            "store/test_log.py::test_what_we_write_after_reading_is_later_than_what_we_read",
+            "test_clock.py::test_what_arrives_moves_our_clock_no_further_than_the_drift_bound",
+            "test_fold.py::test_an_edit_follows_what_it_saw_whatever_the_clocks_say",
+        ),
     ),
     "conflicts-kept": Promise(
         "Versions written at the same time on two devices are both kept; the next edit settles them.",
-        (),
+        (
+            "test_fold.py::test_concurrent_versions_are_all_kept_and_the_latest_is_shown",
+            "test_nokosu.py::test_a_conflict_shows_all_versions_and_the_next_edit_settles_it",
+        ),
     ),
     "branches-kept": Promise(
         "A restored backup or a cloned disk loses nothing and mixes nothing up.",
-        (),
+        (
+            "doctor/test_doctor.py::test_a_log_that_was_continued_twice_is_told",
+            "store/test_log.py::test_a_log_that_was_continued_twice_keeps_both_ends",
+            "store/test_log.py::test_the_owner_of_a_branched_log_begins_a_fresh_one_at_its_next_save",
+        ),
     ),
     "newer-kept": Promise(
         "An older version of nokosu keeps and carries on what a newer one wrote.",
-        (),
+        (
+            "store/test_log.py::test_kinds_and_bodies_of_a_later_version_are_kept_and_counted",
+            "test_nokosu.py::test_an_edit_carries_on_the_fields_of_a_later_version",
+            "test_records.py::test_a_vector_is_read_as_it_was_meant",
+            "test_records.py::test_fields_of_a_later_version_are_carried_on_byte_for_byte",
+        ),
     ),
     "forged-refused": Promise(
         "Nothing enters the log that an admitted device has not signed.",
-        (),
+        (
+            "store/test_log.py::test_a_record_of_an_unknown_device_or_space_is_refused",
+            "store/test_log.py::test_a_record_that_its_device_did_not_sign_is_refused",
+            "store/test_log.py::test_a_record_in_the_log_of_another_device_or_space_is_refused",
+        ),
     ),
     "forgotten-stays": Promise(
         "What is forgotten stays forgotten, and can be restored for 30 days.",
-        (),
+        (
+            "test_fold.py::test_a_forget_wins_over_a_concurrent_edit",
+            "test_fold.py::test_a_purge_is_final",
+            "test_nokosu.py::test_a_forgotten_memory_is_hidden_and_can_be_restored",
+            "test_nokosu.py::test_thirty_days_after_forgetting_the_next_save_purges",
+        ),
     ),
     "purge-leaves-nothing": Promise(
         "A purged text is gone from the disk: from the log, the index, free pages and the WAL.",
-        (),
+        (
+            "store/test_log.py::test_a_purge_that_arrives_before_its_save_scrubs_it_when_it_comes",
+            "store/test_log.py::test_a_body_that_comes_back_after_its_purge_is_scrubbed_again",
+            "test_nokosu.py::test_a_purge_leaves_no_byte_of_the_text_on_the_disk",
+        ),
     ),
     "search-is-the-log": Promise(
         "A search finds what the log says, and a rebuilt index answers the same.",
-        (),
+        (
+            "store/test_index.py::test_the_index_follows_any_stream_of_records_and_a_rebuild_makes_the_same",
+            "test_filing.py::test_a_rebuild_knows_the_same_projects",
+            "test_nokosu.py::test_what_is_saved_is_found_and_shown_with_every_field",
+            "test_nokosu.py::test_the_index_says_what_the_log_says_after_a_thousand_random_operations",
+        ),
     ),
     "damage-is-named": Promise(
         "Damaged bytes are named and never served.",
-        (),
+        (
+            "faults/test_damage.py::test_damage_is_never_served_and_verify_names_it",
+            "store/test_verify.py::test_damage_in_the_log_is_named",
+            "store/test_verify.py::test_an_index_that_is_not_as_the_log_says_is_named_and_mended_by_a_rebuild",
+            "store/test_verify.py::test_words_that_are_not_the_logs_are_noticed_and_mended_by_a_rebuild",
+            "test_nokosu.py::test_a_damaged_memory_is_named_and_never_shown",
+            "transfer/test_exporting.py::test_a_damaged_memory_stops_the_export_by_name",
+        ),
     ),
     "saving-again-is-safe": Promise(
         "Saving the same text again in the same project changes nothing and says so.",
-        (),
+        ("test_nokosu.py::test_the_same_text_in_the_same_project_is_saved_once",),
     ),
     "secrets-are-masked": Promise(
         "Well-known keys and tokens are masked before they are saved, and you are told.",
-        (),
+        (
+            "security/test_redaction.py::test_a_secret_is_masked_in_every_context_and_all_around_it_stays",
+            "test_nokosu.py::test_a_secret_is_masked_wherever_it_stands_and_the_answer_says_so",
+            "test_nokosu.py::test_an_edit_masks_secrets_too",
+            "test_nokosu.py::test_saving_a_secret_again_tells_again_what_was_masked",
+        ),
     ),
     "projects-follow": Promise(
         "A project is recognised across clones, worktrees, subfolders and renames.",
-        (),
+        (
+            "test_filing.py::test_subfolders_clones_renames_and_worktrees_are_one_project",
+            "test_filing.py::test_a_clone_is_known_by_the_first_commit_once_that_was_found",
+            "test_filing.py::test_the_environment_may_name_the_project",
+        ),
     ),
     "project-first": Promise(
         "A search shows the project you work in first, and at most 3 of 10 places go elsewhere, labelled.",
-        (),
+        ("search/test_engine.py::test_the_current_project_comes_first_and_three_of_ten_places_go_elsewhere",),
     ),
     "kept-apart": Promise(
         "A project that is to be kept apart is, in both directions.",
-        (),
+        (
+            "search/test_engine.py::test_a_search_that_may_not_look_elsewhere_stays_inside",
+            "search/test_engine.py::test_a_project_kept_apart_neither_shows_others_nor_is_shown_to_them",
+            "search/test_engine.py::test_what_supersedes_a_memory_from_elsewhere_stays_elsewhere",
+        ),
     ),
     "any-query-is-text": Promise(
         "Whatever you type is searched for as text; no query is an error of syntax.",
-        (),
+        (
+            "search/test_engine.py::test_five_thousand_queries_of_fts_metacharacters_raise_nothing",
+            "search/test_engine.py::test_a_query_of_the_corpus_is_literal_text",
+        ),
     ),
     "relevance-first": Promise(
         "Relevance comes before importance and recency.",
-        (),
+        ("search/test_engine.py::test_twenty_chatty_important_notes_do_not_bury_the_exact_one",),
     ),
     "reads-write-nothing": Promise(
         "Searching and reading write nothing.",
-        (),
+        (
+            "faults/test_read_only.py::test_a_store_that_nobody_has_open_can_be_searched",
+            "test_nokosu.py::test_a_home_that_does_not_exist_reads_as_empty_and_stays_so",
+            "test_nokosu.py::test_reading_leaves_every_byte_of_the_store_as_it_is",
+        ),
     ),
     "answers-tell-the-truth": Promise(
         "Every answer says how many of how many it shows, and what it withheld and why.",
-        (),
+        (
+            "search/test_engine.py::test_the_total_counts_what_the_filters_let_through",
+            "search/test_engine.py::test_the_total_leaves_out_what_is_withheld",
+            "search/test_engine.py::test_the_total_of_a_search_from_a_project_counts_all_projects",
+        ),
     ),
     "doctor-names-the-fault": Promise(
         "doctor is green on a healthy install, and names each fault with the next command to type.",
-        (),
+        (
+            "doctor/test_doctor.py::test_a_healthy_install_is_green",
+            "doctor/test_doctor.py::test_a_home_that_is_still_to_be_made_is_green_and_stays_unmade",
+            "doctor/test_doctor.py::test_a_file_that_is_no_store_is_named",
+            "doctor/test_doctor.py::test_a_damaged_page_is_named",
+            "doctor/test_doctor.py::test_memories_that_no_word_leads_to_are_named",
+            "doctor/test_doctor.py::test_what_others_may_read_is_named",
+            "doctor/test_doctor.py::test_a_read_only_folder_is_named",
+            "doctor/test_doctor.py::test_a_full_disk_is_named",
+            "doctor/test_doctor.py::test_a_network_file_system_is_named",
+            "doctor/test_doctor.py::test_an_old_sqlite_is_named",
+        ),
     ),
     "export-is-complete": Promise(
         "An export holds every memory that is not purged.",
-        (),
+        (
+            "transfer/test_exporting.py::test_every_memory_is_written_oldest_first_with_the_fields_of_memory",
+            "transfer/test_exporting.py::test_forgotten_memories_are_written_and_purged_ones_are_not",
+        ),
     ),
 }
 

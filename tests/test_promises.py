@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 @cache
-def tests_in(name: str) -> dict[str, tuple[str, ...]]:
+def marks_by_test(name: str) -> dict[str, tuple[str, ...]]:
     """The tests of a file below this folder, and the promises that each is marked with."""
     found = {}
     for node in ast.walk(ast.parse((HERE / name).read_text())):
@@ -39,16 +39,16 @@ def test_a_promise_has_tests_and_each_of_them_exists(id: str) -> None:
     for named in PROMISES[id].tests:
         file, _, test = named.partition("::")
         assert (HERE / file).is_file(), f"{id}: there is no {file}"
-        assert test in tests_in(file), f"{id}: {file} has no {test}"
+        assert test in marks_by_test(file), f"{id}: {file} has no {test}"
 
 
 @pytest.mark.parametrize("file", all_files())
 def test_a_marked_test_is_named_by_its_promise(file: str) -> None:
-    for test, marks in tests_in(file).items():
+    for test, marks in marks_by_test(file).items():
         for mark in marks:
             assert f"{file}::{test}" in PROMISES[mark].tests, f"{mark}: name {file}::{test} in tests/promises.py"
 
 
 def test_the_marks_of_this_very_folder_are_found() -> None:
-    marked = [test for file in all_files() for test, marks in tests_in(file).items() if marks]
+    marked = [test for file in all_files() for test, marks in marks_by_test(file).items() if marks]
     assert len(marked) > len(PROMISES) / 2

@@ -12,21 +12,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import apsw
 import msgspec
 
-from nokosu import __version__, brief, clock, config, filing, fold, ids, limits, times, view
+from nokosu import asking, brief, clock, config, contents, filesystem, filing, fold, ids, limits, overview, times, view
 from nokosu.config import Config
+from nokosu.contents import Prepared
 from nokosu.drafts import TYPES, Change, Draft, Filters, Query
 from nokosu.errors import NotFound, Refused, StoreDamaged, StoreReadOnly, UsageError
 from nokosu.filing import Filed, Filing, Scope
-from nokosu.memory import Brief, Hit, Hits, Memory, Rebuilt, Saved, SpaceStatus, Status, Verified
+from nokosu.memory import Brief, Hits, Memory, Rebuilt, Saved, Status, Verified
 from nokosu.records import Author, Content, Kind
 from nokosu.search import engine
-from nokosu.search.engine import Asked, Found
-from nokosu.security.redaction import Finding, redact
 from nokosu.store import connection as store_connection
 from nokosu.store import index, projects, reading, roster, schema
 from nokosu.store.connection import Database
@@ -36,7 +34,6 @@ from nokosu.store.reading import MemoryRow
 from nokosu.store.sqlite import Connection
 from nokosu.store.verify import verify
 
-_PREFIX_CANDIDATES: Final = 6
 _PURGES_AT_ONCE: Final = 8
 
 
@@ -72,6 +69,7 @@ class Nokosu:
         self._database: Database | None = None
         self._log: Log | None = None
         self._device: roster.Device | None = None
+        self._warnings: tuple[str, ...] = ()  # for whoever made the store, with their first save
 
     @classmethod
     def open(cls, home: Path | str | None = None, *, agent: str = "") -> Self:
@@ -130,13 +128,13 @@ class Nokosu:
         target = (
             None if change.project is None else self._filed(database, change.project) if change.project else Filed()
         )
-        words = _masked(change.text, change.subject, change.refs)
+        words = contents.masked(change.text, change.subject, change.refs)
         with database.write() as connection:
             row = self._living(connection, id)
             state = reading.state_of(connection, row)
             assert state.shown is not None
             old = state.shown
-            content = _edited(old.content, change, words, target)
+            content = contents.edited(old.content, change, words, None if target is None else target.name)
             content = msgspec.structs.replace(
                 content, supersedes=self._whole_ids(connection, content.supersedes, known=old.content)
             )
@@ -230,9 +228,9 @@ class Nokosu:
         """
         database = self._for_reading()
         if database is None:
-            raise _no_memory(ids.memory_id_prefix(id))
+            raise reading.no_memory(ids.memory_id_prefix(id))
         with database.reading() as connection:
-            row = _one_by_prefix(connection, id)
+            row = reading.row_named(connection, id)
             return view.memory(connection, row, self._wall_clock(), history=history, with_forgotten=with_forgotten)
 
     def memories(self) -> Iterator[Memory]:
@@ -273,31 +271,13 @@ class Nokosu:
     def status(self) -> Status:
         """Where everything lives, and how much there is."""
         database = self._for_reading()
-        home, wal = self.config.home, Path(f"{self.config.database}-wal")
-        base = Status(
-            version=__version__,
-            home=str(home),
-            database=str(self.config.database),
-            config=str(home / config.CONFIG_NAME),
-            exists=database is not None,
-            read_only=not os.access(next(path for path in (home, *home.parents) if path.exists()), os.W_OK),
-            database_bytes=self.config.database.stat().st_size if database is not None else 0,
-            wal_bytes=wal.stat().st_size if wal.exists() else 0,
-            sqlite=apsw.sqlite_lib_version(),
-            device=self.config.device_name,
-            device_id="",
-            agent=self._author.agent,
-            project="",
-            memories=0,
-            forgotten=0,
-            records=0,
-            last_written=None,
-            spaces=(),
-        )
+        empty = overview.of_home(self.config, exists=database is not None)
         if database is None:
-            return base
+            return empty
         with database.reading() as connection:
-            return self._counted(connection, base, read_only=database.read_only)
+            device = self._own_device(connection)
+            project = self._filing.for_searching(connection, device, None).name
+            return overview.of_store(connection, empty, device, project, read_only=database.read_only)
 
     # Care -------------------------------------------------------------------------------------------------------------
 
@@ -332,7 +312,7 @@ class Nokosu:
 
     # Below ------------------------------------------------------------------------------------------------------------
 
-    def _save_one(self, connection: Connection, log: Log, target: roster.Space, draft: _Prepared) -> Saved:
+    def _save_one(self, connection: Connection, log: Log, target: roster.Space, draft: Prepared) -> Saved:
         same = self._duplicate(connection, target, draft)
         if same is not None:
             notes = (*draft.filed.notes, "the same text is there already: nothing was changed")
@@ -356,28 +336,18 @@ class Nokosu:
         if draft.filed.place is not None:
             filing.remember(connection, draft.filed.place)
         return Saved(
-            id=id, project=draft.filed.name, space=target.name, redacted=draft.findings, notes=draft.filed.notes
+            id=id,
+            project=draft.filed.name,
+            space=target.name,
+            redacted=draft.findings,
+            notes=(*draft.filed.notes, *self._warnings),
         )
 
-    def _prepared(self, database: Database, draft: Draft) -> _Prepared:
+    def _prepared(self, database: Database, draft: Draft) -> Prepared:
         """A draft with its secrets masked and its project found, before the write lock is taken."""
-        words = _masked(draft.text, draft.subject, draft.refs)
-        filed = self._filed(database, draft.project)
-        content = Content(
-            text=words.text or "",
-            subject=words.subject or "",
-            type=draft.type,
-            project=filed.name,
-            tags=draft.tags,
-            refs=words.refs or (),
-            importance=draft.importance,
-            supersedes=draft.supersedes,
-            expires=None if draft.expires is None else times.parse(draft.expires, field="expires", end_of_day=True),
-            source=draft.source,
-        )
-        return _Prepared(content, filed, words.findings)
+        return contents.prepared(draft, self._filed(database, draft.project))
 
-    def _duplicate(self, connection: Connection, space: roster.Space, draft: _Prepared) -> str | None:
+    def _duplicate(self, connection: Connection, space: roster.Space, draft: Prepared) -> str | None:
         """The visible memory of the same project that says the same, or None."""
         rows = connection.rows(
             "SELECT n FROM memory WHERE digest = ? AND status = 0 AND space = ? LIMIT 64",
@@ -399,7 +369,7 @@ class Nokosu:
         """Append a forget, restore or purge to a memory, unless it is so already."""
         database, log = self._for_writing()
         with database.write() as connection:
-            row = _one_by_prefix(connection, id)
+            row = reading.row_named(connection, id)
             done = _ALREADY[kind]
             if row.status == done:
                 note = f"it is {view.STATUS_NAMES[done]} already" if done != fold.Status.LIVE else "it is not forgotten"
@@ -447,63 +417,20 @@ class Nokosu:
         now = self._wall_clock()
         with database.reading() as connection:
             scope = self._scope(connection, filters)
-            found = engine.search(connection, words, self._asked(connection, filters, scope, now))
-            return _shown(connection, found, scope, now)
-
-    def _counted(self, connection: Connection, base: Status, *, read_only: bool) -> Status:
-        def one(sql: str) -> Any:
-            row = connection.row(sql)
-            return row[0] if row else None
-
-        device = self._own_device(connection)
-        spaces = connection.rows(
-            "SELECT name, id, (SELECT count(*) FROM memory WHERE memory.space = space.n AND status = 0) FROM space ORDER BY n"
-        )
-        last = one("SELECT updated FROM memory WHERE hlc IS NOT NULL ORDER BY hlc DESC LIMIT 1")
-        return msgspec.structs.replace(
-            base,
-            read_only=read_only,
-            device=device.name,
-            device_id=ids.grouped(device.id),
-            project=self._filing.for_searching(connection, device, None).name,
-            memories=one("SELECT count(*) FROM memory WHERE status = 0"),
-            forgotten=one("SELECT count(*) FROM memory WHERE status = 1"),
-            records=one("SELECT count(*) FROM record"),
-            last_written=times.format_ms(last) if last is not None else None,
-            spaces=tuple(SpaceStatus(name=name, id=ids.grouped(id), memories=count) for name, id, count in spaces),
-        )
+            found = engine.search(connection, words, asking.asked(connection, self.config, filters, scope, now))
+            return asking.shown(connection, found, scope, now)
 
     def _scope(self, connection: Connection, filters: Filters) -> Scope:
         if filters.all_projects:
             return Scope()
         return self._filing.for_searching(connection, self._own_device(connection), filters.project)
 
-    def _asked(self, connection: Connection, filters: Filters, scope: Scope, now_ms: int) -> Asked:
-        stays_apart = bool(scope.name) and self.config.project_stays_apart(scope.name)
-        restrict = filters.project is not None
-        known = scope.project is not None or not (scope.name or restrict)
-        elsewhere = self.config.search_elsewhere and not stays_apart
-        return Asked(
-            filters=filters,
-            now_ms=now_ms,
-            project=scope.project if known else _NO_PROJECT,
-            restrict=restrict,
-            elsewhere=elsewhere,
-            apart=self._apart(connection) if not filters.all_projects else frozenset(),
-            devices=_devices_named(connection, filters.device),
-            spaces=(roster.space_named(connection, filters.space).n,) if filters.space is not None else None,
-        )
-
-    def _apart(self, connection: Connection) -> frozenset[int]:
-        names = [name for name, settings in self.config.projects.items() if not settings.search_elsewhere]
-        return frozenset(project.n for name in names for project in projects.named(connection, name))
-
     def _filed(self, database: Database, named: str | None) -> Filed:
         with database.reading() as connection:
             return self._filing.for_saving(connection, self._own_device(connection), named)
 
     def _living(self, connection: Connection, id: str) -> MemoryRow:
-        row = _one_by_prefix(connection, id)
+        row = reading.row_named(connection, id)
         if row.status == fold.Status.FORGOTTEN:
             raise Refused(f"memory {row.id} is forgotten", hint=f"nokosu restore {row.id}", field="id")
         if row.status != fold.Status.LIVE:
@@ -520,7 +447,7 @@ class Nokosu:
         whole = (
             prefix
             if prefix in before or ids.is_memory_id(prefix)
-            else _one_by_prefix(connection, prefix, "supersedes").id
+            else reading.row_named(connection, prefix, "supersedes").id
             for prefix in prefixes
         )
         return tuple(dict.fromkeys(whole))
@@ -568,6 +495,11 @@ class Nokosu:
                 raise StoreReadOnly(
                     f"not saved: cannot make {path.parent} ({error.strerror})", hint="nokosu doctor"
                 ) from error
+            kind = filesystem.unfit_for_wal(path.parent)
+            if kind is not None:
+                self._warnings = (
+                    f"the home is on a network file system ({kind}), which may lose saves: nokosu doctor",
+                )
             store_connection.create(
                 path, lambda fresh: roster.found(fresh, device_name=self.config.device_name, random=self._random)
             )
@@ -577,110 +509,8 @@ class Nokosu:
         return self._database, self._log
 
 
-class _Prepared(msgspec.Struct, frozen=True):
-    content: Content
-    filed: Filed
-    findings: tuple[Finding, ...]
-
-
-_NO_PROJECT: Final = -1  # matches no memory: the project asked for, or worked in, has none yet
 _ALREADY: Final = {Kind.FORGET: fold.Status.FORGOTTEN, Kind.RESTORE: fold.Status.LIVE, Kind.PURGE: fold.Status.PURGED}
-
-
-class _Words(msgspec.Struct, frozen=True):
-    text: str | None
-    subject: str | None
-    refs: tuple[str, ...] | None
-    findings: tuple[Finding, ...]
-
-
-def _masked(text: str | None, subject: str | None, refs: tuple[str, ...] | None) -> _Words:
-    """The words of a save or edit without the secrets in them, and what those were."""
-    findings: list[Finding] = []
-
-    def mask(words: str) -> str:
-        redacted = redact(words)
-        findings.extend(redacted.findings)
-        return redacted.text
-
-    return _Words(
-        None if text is None else mask(text),
-        None if subject is None else mask(subject)[: limits.SUBJECT_CHARS_MAX],
-        None if refs is None else tuple(mask(ref)[: limits.REF_CHARS_MAX] for ref in refs),
-        tuple(findings),
-    )
-
-
-def _edited(old: Content, change: Change, words: _Words, target: Filed | None) -> Content:
-    """The content after *change*; an empty string or an importance of 0 takes a value away."""
-    return Content(
-        text=old.text if words.text is None else words.text,
-        subject=old.subject if words.subject is None else words.subject,
-        type=old.type if change.type is None else change.type or Content(text="").type,
-        project=old.project if target is None else target.name,
-        tags=old.tags if change.tags is None else change.tags,
-        refs=old.refs if words.refs is None else words.refs,
-        importance=old.importance if change.importance is None else change.importance or None,
-        supersedes=old.supersedes if change.supersedes is None else change.supersedes,
-        expires=old.expires if change.expires is None else _expires(change.expires),
-        source=old.source,
-    )
-
-
-def _expires(text: str) -> int | None:
-    return times.parse(text, field="expires", end_of_day=True) if text else None
 
 
 def _is_due(row: MemoryRow, now_ms: int) -> bool:
     return row.forgotten is not None and row.forgotten < now_ms - limits.RESTORE_DAYS * times.DAY_MS
-
-
-def _one_by_prefix(connection: Connection, typed: str, field: str = "id") -> MemoryRow:
-    """The one memory whose id begins so; the same id in two spaces counts once, living before forgotten."""
-    prefix = ids.memory_id_prefix(typed, field=field)
-    rows = reading.rows_by_prefix(connection, prefix, _PREFIX_CANDIDATES)
-    found = list(dict.fromkeys(row.id for row in rows))
-    if not found:
-        raise _no_memory(prefix, field)
-    if len(found) > 1:
-        raise Refused(f"{field}: {prefix} is the beginning of several ids: {', '.join(found)}", field=field)
-    return rows[0]
-
-
-def _no_memory(prefix: str, field: str = "id") -> NotFound:
-    return NotFound(f"{field}: no memory {prefix}", hint="nokosu search WORDS", field=field)
-
-
-def _devices_named(connection: Connection, name: str | None) -> tuple[bytes, ...] | None:
-    if name is None:
-        return None
-    rows = connection.rows("SELECT id, name FROM device")
-    folded = name.casefold()
-    found = tuple(id for id, known in rows if known.casefold() == folded or ids.grouped(id).startswith(folded))
-    if not found:
-        names = ", ".join(sorted(known for _, known in rows))
-        raise NotFound(f"device: none is called {name!a} (there are: {names})", field="device")
-    return found
-
-
-def _shown(connection: Connection, found: Found, scope: Scope, now_ms: int) -> Hits:
-    """The hits with their texts; a damaged memory is counted and named, and not shown."""
-    shown: list[Hit] = []
-    notes: list[str] = []
-    withheld = dict(found.withheld)
-    for ranked in found.ranked:
-        try:
-            shown.append(view.hit(connection, ranked, now_ms))
-        except StoreDamaged as error:
-            withheld["damaged"] = withheld.get("damaged", 0) + 1
-            notes.append(f"{error.message}: {error.hint}")
-    if not found.has_words:
-        notes.append("nothing to search for: give a word")
-    return Hits(
-        hits=tuple(shown),
-        total=found.total,
-        total_is_exact=found.total_is_exact,
-        project=scope.name,
-        withheld=withheld,
-        notes=tuple(notes),
-    )

@@ -151,7 +151,7 @@ class Record(Struct, frozen=True):
         return self.body is not None and sha256(self.body).digest() == self.core.body
 
 
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding raises for what bytes hold
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding raises
 _HEADER: Final = msgspec.msgpack.Decoder(Header)
 _CORE: Final = msgspec.msgpack.Decoder(Core)
 _PLACE: Final = msgspec.msgpack.Decoder(Position)

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Final
 
 from msgspec import Struct
 
 from nokosu import fold, ids, records
-from nokosu.errors import RecordRefused, StoreDamaged
+from nokosu.errors import NotFound, RecordRefused, Refused, StoreDamaged
 from nokosu.fold import State, Status
 from nokosu.records import Content, Record
 from nokosu.store.index import STRINGS, counted_records
 from nokosu.store.sqlite import Connection
+
+_PREFIX_CANDIDATES: Final = 6
 
 
 class MemoryRow(Struct, frozen=True):
@@ -90,6 +93,28 @@ def rows_by_prefix(connection: Connection, prefix: str, limit: int) -> list[Memo
         (prefix, limit) if whole else (prefix, prefix + "~", limit),
     )
     return [MemoryRow(*row) for row in found]
+
+
+def row_named(connection: Connection, typed: str, field: str = "id") -> MemoryRow:
+    """The one memory whose id begins as somebody *typed*; the same id in two spaces counts once, living before forgotten.
+
+    Raises:
+        UsageError: it is no beginning of an id.
+        NotFound, Refused: no memory's id begins so, or several do.
+    """
+    prefix = ids.memory_id_prefix(typed, field=field)
+    rows = rows_by_prefix(connection, prefix, _PREFIX_CANDIDATES)
+    named = list(dict.fromkeys(row.id for row in rows))
+    if not named:
+        raise no_memory(prefix, field)
+    if len(named) > 1:
+        raise Refused(f"{field}: {prefix} is the beginning of several ids: {', '.join(named)}", field=field)
+    return rows[0]
+
+
+def no_memory(prefix: str, field: str = "id") -> NotFound:
+    """The error that says so."""
+    return NotFound(f"{field}: no memory {prefix}", hint="nokosu search WORDS", field=field)
 
 
 def row_by_id(connection: Connection, space: int, id: str) -> MemoryRow | None:

@@ -1,0 +1,79 @@
+"""From filters to a question with its names resolved, and from what was found to the hits that are shown."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nokosu import ids, view
+from nokosu.config import Config
+from nokosu.drafts import Filters
+from nokosu.errors import NotFound, StoreDamaged
+from nokosu.filing import Scope
+from nokosu.memory import Hit, Hits
+from nokosu.search.engine import Asked, Found
+from nokosu.store import projects, roster
+from nokosu.store.sqlite import Connection
+
+_NO_PROJECT: Final = -1  # matches no memory: the project asked for, or worked in, has none yet
+
+
+def asked(connection: Connection, config: Config, filters: Filters, scope: Scope, now_ms: int) -> Asked:
+    """What *filters* ask for at *now_ms*; *scope* is the project they name, or the one the caller works in.
+
+    Raises:
+        NotFound: there is no such space or device.
+    """
+    stays_apart = bool(scope.name) and config.project_stays_apart(scope.name)
+    restrict = filters.project is not None
+    known = scope.project is not None or not (scope.name or restrict)
+    elsewhere = config.search_elsewhere and not stays_apart
+    return Asked(
+        filters=filters,
+        now_ms=now_ms,
+        project=scope.project if known else _NO_PROJECT,
+        restrict=restrict,
+        elsewhere=elsewhere,
+        apart=_apart(connection, config) if not filters.all_projects else frozenset(),
+        devices=_devices_named(connection, filters.device),
+        spaces=(roster.space_named(connection, filters.space).n,) if filters.space is not None else None,
+    )
+
+
+def shown(connection: Connection, found: Found, scope: Scope, now_ms: int) -> Hits:
+    """The hits with their texts; a damaged memory is counted and named, and not shown."""
+    hits: list[Hit] = []
+    notes: list[str] = []
+    withheld = dict(found.withheld)
+    for ranked in found.ranked:
+        try:
+            hits.append(view.hit(connection, ranked, now_ms))
+        except StoreDamaged as error:
+            withheld["damaged"] = withheld.get("damaged", 0) + 1
+            notes.append(f"{error.message}: {error.hint}")
+    if not found.has_words:
+        notes.append("nothing to search for: give a word")
+    return Hits(
+        hits=tuple(hits),
+        total=found.total,
+        total_is_exact=found.total_is_exact,
+        project=scope.name,
+        withheld=withheld,
+        notes=tuple(notes),
+    )
+
+
+def _apart(connection: Connection, config: Config) -> frozenset[int]:
+    names = [name for name, settings in config.projects.items() if not settings.search_elsewhere]
+    return frozenset(project.n for name in names for project in projects.named(connection, name))
+
+
+def _devices_named(connection: Connection, name: str | None) -> tuple[bytes, ...] | None:
+    if name is None:
+        return None
+    rows = connection.rows("SELECT id, name FROM device")
+    folded = name.casefold()
+    found = tuple(id for id, known in rows if known.casefold() == folded or ids.grouped(id).startswith(folded))
+    if not found:
+        names = ", ".join(sorted(known for _, known in rows))
+        raise NotFound(f"device: none is called {name!a} (there are: {names})", field="device")
+    return found
