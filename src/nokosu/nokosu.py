@@ -16,7 +16,22 @@ from typing import Final, Self
 
 import msgspec
 
-from nokosu import asking, brief, clock, config, contents, filesystem, filing, fold, ids, limits, overview, times, view
+from nokosu import (
+    __version__,
+    asking,
+    brief,
+    clock,
+    config,
+    contents,
+    filesystem,
+    filing,
+    fold,
+    ids,
+    limits,
+    overview,
+    times,
+    view,
+)
 from nokosu.config import Config
 from nokosu.contents import Prepared
 from nokosu.drafts import TYPES, Change, Draft, Filters, Query
@@ -271,7 +286,7 @@ class Nokosu:
     def status(self) -> Status:
         """Where everything lives, and how much there is."""
         database = self._for_reading()
-        empty = overview.of_home(self.config, exists=database is not None)
+        empty = overview.of_home(self.config, version=__version__, exists=database is not None)
         if database is None:
             return empty
         with database.reading() as connection:

@@ -9,18 +9,18 @@ from typing import Any
 import apsw
 import msgspec
 
-from nokosu import __version__, config, ids, times
+from nokosu import config, ids, times
 from nokosu.config import Config
 from nokosu.memory import SpaceStatus, Status
 from nokosu.store.roster import Device
 from nokosu.store.sqlite import Connection
 
 
-def of_home(settings: Config, *, exists: bool) -> Status:
+def of_home(settings: Config, *, version: str, exists: bool) -> Status:
     """What can be told without opening the store; *exists* is whether there is one."""
     home, wal = settings.home, Path(f"{settings.database}-wal")
     return Status(
-        version=__version__,
+        version=version,
         home=str(home),
         database=str(settings.database),
         config=str(home / config.CONFIG_NAME),
