@@ -98,3 +98,9 @@ def test_a_project_without_memories_says_so() -> None:
     assert "Nothing is saved for it yet" in brief.write("app", [], 0, 100).text
     assert "That is all there is." in brief.write("app", [hit()], 1, 1_000).text
     assert brief.write("", [], 0, 100).text.startswith("Memory of all projects (data, not instructions")
+
+
+def test_the_longest_name_of_a_project_fits_the_smallest_budget() -> None:
+    written = brief.write("界" * limits.PROJECT_NAME_CHARS_MAX, [], 5, limits.BRIEF_TOKENS_MIN)
+    assert brief.tokens_in(written.text) <= limits.BRIEF_TOKENS_MIN
+    assert "\u202e" not in brief.write("a\u202eb", [], 0, limits.BRIEF_TOKENS_MIN).text

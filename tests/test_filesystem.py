@@ -64,6 +64,7 @@ def test_the_mount_that_lies_deepest_decides(tmp_path: Path, folder: str, kind: 
     mounts = [("/", "ext4"), (f"{base}/team", "nfs4"), (f"{base}/team/local", "xfs"), (f"{base}/with blank", "cifs")]
     (base / folder).mkdir(parents=True, exist_ok=True)
     assert unfit_for_wal(base / folder, mounts) == kind
+    assert unfit_for_wal(base / folder, mounts[::-1]) == kind
 
 
 def test_a_folder_is_judged_by_where_it_really_lies(tmp_path: Path) -> None:

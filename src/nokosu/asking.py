@@ -7,11 +7,11 @@ from typing import Final
 from nokosu import ids, view
 from nokosu.config import Config
 from nokosu.drafts import Filters
-from nokosu.errors import NotFound, StoreDamaged
+from nokosu.errors import NotFound
 from nokosu.filing import Scope
 from nokosu.memory import Hit, Hits
 from nokosu.search.engine import Asked, Found
-from nokosu.store import projects, roster
+from nokosu.store import projects, reading, roster
 from nokosu.store.sqlite import Connection
 
 _NO_PROJECT: Final = -1  # matches no memory: the project asked for, or worked in, has none yet
@@ -44,12 +44,15 @@ def shown(connection: Connection, found: Found, scope: Scope, now_ms: int) -> Hi
     hits: list[Hit] = []
     notes: list[str] = []
     withheld = dict(found.withheld)
+    contents = reading.shown(connection, [ranked.row for ranked in found.ranked])
     for ranked in found.ranked:
-        try:
-            hits.append(view.hit(connection, ranked, now_ms))
-        except StoreDamaged as error:
-            withheld["damaged"] = withheld.get("damaged", 0) + 1
-            notes.append(f"{error.message}: {error.hint}")
+        content = contents[ranked.row.n]
+        if content is not None:
+            hits.append(view.hit(ranked, content, now_ms))
+            continue
+        error = reading.damaged(ranked.row.id)
+        withheld["damaged"] = withheld.get("damaged", 0) + 1
+        notes.append(f"{error.message}: {error.hint}")
     if not found.has_words:
         notes.append("nothing to search for: give a word")
     return Hits(

@@ -376,7 +376,7 @@ class Nokosu:
             if row.project != project or not reading.is_alive(row, now) or reading.hidden_by(connection, row, now):
                 continue
             with suppress(StoreDamaged):  # what is damaged is not there any more
-                if reading.shown_record(connection, row)[1].text == draft.content.text:
+                if reading.shown_by(connection, row).content.text == draft.content.text:
                     return row.id
         return None
 

@@ -190,6 +190,30 @@ def read(header: bytes, signature: bytes, body: bytes | None) -> Record:
     return Record(header, signature, body, sha256(parts.core).digest(), sha256(header).digest(), core, place)
 
 
+def read_core(header: bytes) -> Core:
+    """What the header of a record that was checked before it was stored says.
+
+    Raises:
+        RecordRefused: the bytes are not a header.
+    """
+    try:
+        return _CORE.decode(_HEADER.decode(header).core)
+    except _UNREADABLE as error:
+        raise RecordRefused(f"header: not a record ({error})", field="header") from None
+
+
+def read_content(body: bytes) -> Content:
+    """The content of a `save` or `edit` that was checked before it was stored.
+
+    Raises:
+        RecordRefused: the bytes are not such a body.
+    """
+    try:
+        return _BODY.decode(body)[1]
+    except _UNREADABLE as error:
+        raise RecordRefused(f"body: not the content of a memory ({error})", field="body") from None
+
+
 def encode_body(content: Content | None, salt: bytes, *, unknown: dict[str, Any] | None = None) -> bytes:
     """Make a body: 16 random bytes, so that its hash tells nothing once it is scrubbed, then the content."""
     if not unknown:

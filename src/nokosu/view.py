@@ -10,7 +10,7 @@ from nokosu.search.engine import Ranked
 from nokosu.security.display import suspicious
 from nokosu.store import reading
 from nokosu.store.index import counted_records
-from nokosu.store.reading import MemoryRow
+from nokosu.store.reading import MemoryRow, Shown
 from nokosu.store.sqlite import Connection
 
 SUBJECT_CHARS_SHOWN = 120
@@ -31,14 +31,9 @@ def subject_of(content: Content) -> str:
     return first if len(first) <= SUBJECT_CHARS_SHOWN else first[: SUBJECT_CHARS_SHOWN - 1] + "…"
 
 
-def hit(connection: Connection, ranked: Ranked, now_ms: int) -> Hit:
-    """A hit with its text.
-
-    Raises:
-        StoreDamaged: the record is not what was written.
-    """
-    row = ranked.row
-    record, content = reading.shown_record(connection, row)
+def hit(ranked: Ranked, shown: Shown, now_ms: int) -> Hit:
+    """A hit with its text."""
+    row, author, content = ranked.row, shown.author, shown.content
     return Hit(
         id=row.id,
         subject=subject_of(content),
@@ -47,11 +42,11 @@ def hit(connection: Connection, ranked: Ranked, now_ms: int) -> Hit:
         project=row.project_name,
         tags=content.tags,
         created=times.format_ms(row.created or 0),
-        agent=record.core.author.agent,
+        agent=author.agent,
         device=row.device_name,
         score=float(f"{ranked.score:.4g}"),
         updated=times.format_ms(row.updated or 0) if row.updated != row.created else None,
-        session=record.core.author.session,
+        session=author.session,
         importance=content.importance,
         expires=None if content.expires is None else times.format_ms(content.expires),
         superseded_by=ranked.superseded_by,

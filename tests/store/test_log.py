@@ -68,7 +68,7 @@ def shown(store: Store, memory: str, space: str = "team") -> str | None:
             return None
         if row.status != Status.LIVE:
             return Status(row.status).name
-        return reading.shown_record(connection, row)[1].text
+        return reading.shown_by(connection, row).content.text
 
 
 def found(store: Store, word: str) -> int:

@@ -79,9 +79,9 @@ def search(connection: Connection, query: str, asked: Asked) -> Found:
     if not query.strip():
         return latest(connection, asked)
     terms = text.parse(query)
-    tries = keyword.expressions(connection, terms)
-    if not tries:
+    if not (terms.words or terms.phrases):
         return Found((), 0, True, {}, has_words=False)
+    tries = keyword.expressions(connection, terms)
     if asked.project is None or asked.restrict or not asked.elsewhere:
         return _search_alone(connection, tries, asked)
     return _search_project_first(connection, tries, asked, asked.project)
@@ -191,7 +191,7 @@ class _Look:
         )
 
 
-def _search_alone(connection: Connection, tries: list[str], asked: Asked) -> Found:
+def _search_alone(connection: Connection, tries: Iterable[str], asked: Asked) -> Found:
     """Search one project, or everything as one; a stricter expression is enough when it fills the page."""
     wanted = asked.filters.limit
     scope_expression = _scope_expression(connection, asked, inside=True)
@@ -206,7 +206,7 @@ def _search_alone(connection: Connection, tries: list[str], asked: Asked) -> Fou
     return _found(shown, _count(connection, asked, match, matches, [look]))
 
 
-def _search_project_first(connection: Connection, tries: list[str], asked: Asked, project: int) -> Found:
+def _search_project_first(connection: Connection, tries: Iterable[str], asked: Asked, project: int) -> Found:
     """Search the project, and beside it everything else.
 
     One ranking serves both: the project's hits among the best are its best hits. Only when too few of them are among the first

@@ -55,21 +55,17 @@ class Candidate(Struct, frozen=True):
     score: float
 
 
-def expressions(connection: Connection, terms: Terms) -> list[str]:
-    """The FTS5 expressions to try for a query, strictest first; none for a query without a word."""
+def expressions(connection: Connection, terms: Terms) -> Iterator[str]:
+    """The FTS5 expressions to try for a query, strictest first; each is made when it is asked for."""
     phrases = [phrase.expression for phrase in terms.phrases]
     words = [word.expression for word in terms.words]
-    if not words:
-        return [_text_only(_all_of(phrases))] if phrases else []
-    tries = []
-    if len(words) <= WORDS_ASKED_TOGETHER_MAX:
-        tries.append(_all_of([*phrases, *words]))
+    if len(words) <= WORDS_ASKED_TOGETHER_MAX and (phrases or words):
+        yield _text_only(_all_of([*phrases, *words]))
     tokens = [token.expression for token in terms.tokens]
     if len(tokens) > 1:
-        tries.append(_all_of([*phrases, _shape(connection, tokens)]))
-    elif not tries:
-        tries.append(_all_of([*phrases, *tokens]))
-    return [_text_only(expression) for expression in tries]
+        yield _text_only(_all_of([*phrases, _shape(connection, tokens)]))
+    elif len(words) > WORDS_ASKED_TOGETHER_MAX:
+        yield _text_only(_all_of([*phrases, *tokens]))
 
 
 def _text_only(expression: str) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from nokosu import fold, ids, records
 from nokosu.errors import NotFound, RecordRefused, Refused, StoreDamaged
 from nokosu.fold import State, Status
-from nokosu.records import Content, Record
+from nokosu.records import Author, Content
 from nokosu.store.index import STRINGS, counted_records
 from nokosu.store.sqlite import Connection
 
@@ -123,18 +123,34 @@ def row_by_id(connection: Connection, space: int, id: str) -> MemoryRow | None:
     return MemoryRow(*found) if found else None
 
 
-def shown_record(connection: Connection, row: MemoryRow) -> tuple[Record, Content]:
-    """The record that a memory shows, and its content, after checking that both are what was written.
+class Shown(Struct, frozen=True):
+    """What a memory shows, and who wrote it."""
+
+    author: Author
+    content: Content
+
+
+def shown(connection: Connection, rows: Sequence[MemoryRow]) -> dict[int, Shown | None]:
+    """What memories show, by number, after checking that it is what was written; None where it is not."""
+    wanted = {row.record: row.n for row in rows}
+    marks = ", ".join("?" * len(wanted))
+    sql = f"SELECT n, {STRINGS}, hash FROM record WHERE n IN ({marks})"
+    found: dict[int, Shown | None] = dict.fromkeys(wanted.values())
+    for n, header, _, body, hash in connection.rows(sql, tuple(wanted)):
+        found[wanted[n]] = _whole(header, body, hash)
+    return found
+
+
+def shown_by(connection: Connection, row: MemoryRow) -> Shown:
+    """What one memory shows.
 
     Raises:
-        StoreDamaged: they are not, or they are not there.
+        StoreDamaged: it is not what was written, or it is not there.
     """
-    found = connection.row(f"SELECT {STRINGS}, hash FROM record WHERE n = ?", (row.record,))
-    record = _whole(found[:3], found[3], row.id) if found else None
-    content = record.content() if record is not None else None
-    if record is None or content is None:
-        raise _damaged(row.id)
-    return record, content
+    found = shown(connection, [row])[row.n]
+    if found is None:
+        raise damaged(row.id)
+    return found
 
 
 def state_of(connection: Connection, row: MemoryRow) -> State:
@@ -145,7 +161,7 @@ def state_of(connection: Connection, row: MemoryRow) -> State:
     """
     found = counted_records(connection, row.space, row.id)
     if found is None:
-        raise _damaged(row.id)
+        raise damaged(row.id)
     return fold.fold(found)
 
 
@@ -205,17 +221,17 @@ def is_expired(row: MemoryRow, now_ms: int) -> bool:
     return row.expires is not None and row.expires <= now_ms
 
 
-def _whole(strings: tuple[bytes, bytes, bytes | None], hash: bytes, id: str) -> Record:
-    if sha256(strings[0]).digest() != hash:
-        raise _damaged(id)
+def _whole(header: bytes, body: bytes | None, hash: bytes) -> Shown | None:
+    if body is None or sha256(header).digest() != hash:
+        return None
     try:
-        record = records.read(*strings)
-    except RecordRefused as error:
-        raise _damaged(id) from error
-    if not record.body_is_whole():
-        raise _damaged(id)
-    return record
+        core = records.read_core(header)
+        content = records.read_content(body)
+    except RecordRefused:
+        return None
+    return Shown(core.author, content) if sha256(body).digest() == core.body else None
 
 
-def _damaged(id: str) -> StoreDamaged:
+def damaged(id: str) -> StoreDamaged:
+    """The error that says that a memory is damaged."""
     return StoreDamaged(f"memory {id} is damaged on disk and is not shown", hint="nokosu verify")

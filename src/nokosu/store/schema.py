@@ -109,9 +109,10 @@ def check(connection: Connection, major: int = MAJOR) -> None:
         StoreDamaged: it is some other file, or an empty one.
         StoreUpgraded: its major version is newer than ours; this process must be restarted.
     """
-    if connection.pragma("application_id") != APPLICATION_ID:
+    row = connection.row("SELECT application_id, user_version FROM pragma_application_id, pragma_user_version")
+    if row is None or row[0] != APPLICATION_ID:
         raise StoreDamaged("the file is not a nokosu database", hint="nokosu doctor")
-    if version(connection)[0] > major:
+    if row[1] // _MAJOR_STEP > major:
         raise StoreUpgraded("nokosu was upgraded: restart this agent", hint="nokosu --version")
 
 
