@@ -273,12 +273,17 @@ def damage_bodies(database: Database, memory: str) -> None:
 @promise("secrets-are-masked")
 def test_a_secret_is_masked_wherever_it_stands_and_the_answer_says_so(memory: Nokosu, config: Config) -> None:
     saved = memory.save(
-        Draft(text=f"push with {GITHUB_TOKEN}", subject=f"token {GITHUB_TOKEN}", refs=(f"https://x/{GITHUB_TOKEN}",))
+        Draft(
+            text=f"push with {GITHUB_TOKEN}",
+            subject=f"token {GITHUB_TOKEN}",
+            tags=(GITHUB_TOKEN,),
+            refs=(f"https://x/{GITHUB_TOKEN}",),
+        )
     )
-    assert [finding.rule for finding in saved.redacted] == ["github-token"] * 3
+    assert [finding.rule for finding in saved.redacted] == ["github-token"] * 4
     found = memory.get(saved.id)
     assert found.text == "push with [redacted:github-token]"
-    assert GITHUB_TOKEN not in f"{found.subject} {found.refs}"
+    assert GITHUB_TOKEN not in f"{found.subject} {found.tags} {found.refs}"
     memory.close()
     assert GITHUB_TOKEN.encode() not in b"".join(path.read_bytes() for path in config.home.iterdir())
 
@@ -288,6 +293,7 @@ def test_an_edit_masks_secrets_too(memory: Nokosu, config: Config) -> None:
     id = save(memory, "push like this")
     assert memory.edit(id, Change(text=f"push with {GITHUB_TOKEN}")).redacted == MASKED
     assert memory.edit(id, Change(subject=f"with {GITHUB_TOKEN}")).redacted == MASKED
+    assert memory.edit(id, Change(tags=("a", GITHUB_TOKEN))).redacted == MASKED
     assert memory.edit(id, Change(refs=(f"https://{GITHUB_TOKEN}@host/x",))).redacted != ()
     memory.close()
     assert GITHUB_TOKEN.encode() not in b"".join(path.read_bytes() for path in config.home.iterdir())

@@ -17,6 +17,7 @@ class Words(Struct, frozen=True):
 
     text: str | None
     subject: str | None
+    tags: tuple[str, ...] | None
     refs: tuple[str, ...] | None
     findings: tuple[Finding, ...]
 
@@ -31,13 +32,13 @@ class Prepared(Struct, frozen=True):
 
 def prepared(draft: Draft, filed: Filed) -> Prepared:
     """The content of a new memory."""
-    words = masked(draft.text, draft.subject, draft.refs)
+    words = masked(draft)
     content = Content(
         text=words.text or "",
         subject=words.subject or "",
         type=draft.type,
         project=filed.name,
-        tags=draft.tags,
+        tags=words.tags or (),
         refs=words.refs or (),
         importance=draft.importance,
         supersedes=draft.supersedes,
@@ -47,7 +48,7 @@ def prepared(draft: Draft, filed: Filed) -> Prepared:
     return Prepared(content, filed, words.findings)
 
 
-def masked(text: str | None, subject: str | None, refs: tuple[str, ...] | None) -> Words:
+def masked(given: Draft | Change) -> Words:
     """The words of a save or edit without the secrets in them, and what those were."""
     findings: list[Finding] = []
 
@@ -57,9 +58,10 @@ def masked(text: str | None, subject: str | None, refs: tuple[str, ...] | None) 
         return redacted.text
 
     return Words(
-        None if text is None else mask(text),
-        None if subject is None else mask(subject)[: limits.SUBJECT_CHARS_MAX],
-        None if refs is None else tuple(mask(ref)[: limits.REF_CHARS_MAX] for ref in refs),
+        None if given.text is None else mask(given.text),
+        None if given.subject is None else mask(given.subject)[: limits.SUBJECT_CHARS_MAX],
+        None if given.tags is None else tuple(mask(tag)[: limits.TAG_CHARS_MAX] for tag in given.tags),
+        None if given.refs is None else tuple(mask(ref)[: limits.REF_CHARS_MAX] for ref in given.refs),
         tuple(findings),
     )
 
@@ -71,7 +73,7 @@ def edited(old: Content, change: Change, words: Words, project: str | None) -> C
         subject=old.subject if words.subject is None else words.subject,
         type=old.type if change.type is None else change.type or Content(text="").type,
         project=old.project if project is None else project,
-        tags=old.tags if change.tags is None else change.tags,
+        tags=old.tags if words.tags is None else words.tags,
         refs=old.refs if words.refs is None else words.refs,
         importance=old.importance if change.importance is None else change.importance or None,
         supersedes=old.supersedes if change.supersedes is None else change.supersedes,

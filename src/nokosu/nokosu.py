@@ -35,14 +35,14 @@ from nokosu import (
 from nokosu.config import Config
 from nokosu.contents import Prepared
 from nokosu.drafts import TYPES, Change, Draft, Filters, Query
-from nokosu.errors import NotFound, Refused, StoreDamaged, StoreReadOnly, UsageError
+from nokosu.errors import NotFound, Refused, StoreDamaged, StoreError, StoreReadOnly, UsageError
 from nokosu.filing import Filed, Filing, Scope
 from nokosu.memory import Brief, Hits, Memory, Rebuilt, Saved, Status, Verified
 from nokosu.records import Author, Content, Kind
 from nokosu.search import engine
 from nokosu.store import connection as store_connection
 from nokosu.store import index, projects, reading, roster, schema
-from nokosu.store.connection import Database
+from nokosu.store.connection import Database, before_saving
 from nokosu.store.index import Index
 from nokosu.store.log import Entry, Log, relink
 from nokosu.store.reading import MemoryRow
@@ -122,14 +122,16 @@ class Nokosu:
 
     def save_many(self, drafts: Iterable[Draft], *, space: str | None = None) -> list[Saved]:
         """Save several memories in one transaction: all of them, or none."""
-        database, log = self._for_writing()
-        prepared = [self._prepared(database, draft) for draft in drafts]
+        with before_saving():
+            database, log = self._for_writing()
+            prepared = [self._prepared(database, draft) for draft in drafts]
         with database.write() as connection:
             target = roster.space_named(connection, space or roster.PERSONAL)
             done = [self._save_one(connection, log, target, one) for one in prepared]
             purged = self._purge_what_is_due(connection, log)
         if purged:
-            database.truncate_wal()
+            with suppress(StoreError):  # what was saved is saved; the old bytes go with the next checkpoint
+                database.truncate_wal()
         return done
 
     def edit(self, id: str, change: Change) -> Saved:
@@ -139,11 +141,12 @@ class Nokosu:
             NotFound, Refused: no such memory, or several, or it is forgotten.
             StoreError: it was not saved.
         """
-        database, log = self._for_writing()
-        target = (
-            None if change.project is None else self._filed(database, change.project) if change.project else Filed()
-        )
-        words = contents.masked(change.text, change.subject, change.refs)
+        with before_saving():
+            database, log = self._for_writing()
+            target = self._filed(database, change.project) if change.project else None
+        if change.project == "":
+            target = Filed()
+        words = contents.masked(change)
         with database.write() as connection:
             row = self._living(connection, id)
             state = reading.state_of(connection, row)
@@ -382,7 +385,8 @@ class Nokosu:
 
     def _mark(self, id: str, kind: Kind) -> Saved:
         """Append a forget, restore or purge to a memory, unless it is so already."""
-        database, log = self._for_writing()
+        with before_saving():
+            database, log = self._for_writing()
         with database.write() as connection:
             row = reading.row_named(connection, id)
             done = _ALREADY[kind]

@@ -6,7 +6,7 @@ yours can.
         peer = Peer(store.personal.id, wall_clock=clock, random=random)
         store.admit(peer)
         saved = peer.save("Deploys run from the main branch only.")
-        store.log.append_many([peer.edit(saved, "Deploys run from release branches."), saved])  # in any order
+        store.log.append_many([peer.edit(saved, text="Deploys run from release branches."), saved])  # in any order
 
 Nothing here is imported by the rest of nokosu.
 """

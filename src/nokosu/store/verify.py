@@ -29,7 +29,7 @@ _COMPARED: Final = ("status", "record", "type", "agent", "device", "importance",
 
 
 def verify(database: Database) -> Verified:
-    """Check everything; takes about 0.3 ms a record, and reads one unchanging view of the store."""
+    """Check everything; takes about half a millisecond a record, and reads one unchanging view of the store."""
     with database.reading() as connection:
         problems = [*_file(connection)]
         logs = _column(connection, "SELECT n FROM log ORDER BY n")
