@@ -520,7 +520,9 @@ class Nokosu:
                     f"the home is on a network file system ({kind}), which may lose saves: nokosu doctor",
                 )
             store_connection.create(
-                path, lambda fresh: roster.found(fresh, device_name=self.config.device_name, random=self._random)
+                path,
+                lambda fresh: roster.found(fresh, device_name=self.config.device_name, random=self._random),
+                vfs=self._vfs,
             )
             self._for_reading()
         assert self._database is not None

@@ -132,12 +132,13 @@ class Shown(Struct, frozen=True):
 
 def shown(connection: Connection, rows: Sequence[MemoryRow]) -> dict[int, Shown | None]:
     """What memories show, by number, after checking that it is what was written; None where it is not."""
-    wanted = {row.record: row.n for row in rows}
+    wanted = {row.record: row for row in rows}
     marks = ", ".join("?" * len(wanted))
-    sql = f"SELECT n, {STRINGS}, hash FROM record WHERE n IN ({marks})"
-    found: dict[int, Shown | None] = dict.fromkeys(wanted.values())
-    for n, header, _, body, hash in connection.rows(sql, tuple(wanted)):
-        found[wanted[n]] = _whole(header, body, hash)
+    sql = f"SELECT n, {STRINGS}, hash, memory FROM record WHERE n IN ({marks})"
+    found: dict[int, Shown | None] = dict.fromkeys(row.n for row in rows)
+    for n, header, _, body, hash, memory in connection.rows(sql, tuple(wanted)):
+        if memory == wanted[n].id:  # a row that names another memory's record is damaged
+            found[wanted[n].n] = _whole(header, body, hash)
     return found
 
 
@@ -162,7 +163,11 @@ def state_of(connection: Connection, row: MemoryRow) -> State:
     found = counted_records(connection, row.space, row.id)
     if found is None:
         raise damaged(row.id)
-    return fold.fold(found)
+    state = fold.fold(found)
+    shown_hlc = state.shown.record.core.hlc if state.shown is not None else None
+    if (state.status, shown_hlc) != (row.status, row.hlc):
+        raise damaged(row.id)  # a record of it is not found any more, or its row is not what was written
+    return state
 
 
 class Supersessions:
