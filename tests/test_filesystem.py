@@ -35,7 +35,6 @@ def test_the_mounts_of_linux_are_read() -> None:
     ]
 
 
-@pytest.mark.xfail(reason="the octal escapes are undone as Latin-1", strict=True)
 def test_a_mount_point_that_is_not_ascii_is_read() -> None:
     assert parse_mountinfo("33 28 0:47 / /mnt/données\\040x rw - 9p drvfs rw") == [("/mnt/données x", "9p")]
 

@@ -44,7 +44,8 @@ class ProjectConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What holds for one project, by its name: a table `[projects.NAME]` in the file."""
 
     search_elsewhere: bool = True
-    """false keeps this project apart: its searches stay inside it, and searches elsewhere do not show it."""
+    """false keeps this project apart: its searches stay inside it, and searches elsewhere do not show it, unless all
+    projects are asked for."""
 
 
 class FileConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,7 +145,7 @@ def _read_file(path: Path) -> FileConfig:
         raise ConfigError(f"{path}: cannot be read ({error})", field=str(path)) from error
     try:
         return msgspec.convert(tomllib.loads(text), FileConfig)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise ConfigError(f"{path}: {error}", field=str(path), hint=f"edit {path}") from error
 
 

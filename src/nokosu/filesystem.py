@@ -4,6 +4,8 @@ lack.
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ _UNFIT: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afs", "9p", "drvfs", "ceph", "glusterfs", "lustre", "fuse.sshfs",
      "fuse.rclone", "fuse.s3fs", "fuse.gvfsd-fuse", "webdav", "davfs", "afpfs", "macfuse", "osxfuse"}
 )  # fmt: skip
+_OCTAL: Final = re.compile(rb"\\([0-7]{3})")
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 
 
@@ -38,7 +41,9 @@ def parse_mountinfo(text: str) -> list[tuple[str, str]]:
         left, separator, right = line.partition(" - ")
         fields = left.split(" ")
         if separator and len(fields) > 4 and right:
-            found.append((fields[4].encode().decode("unicode_escape"), right.split(" ")[0]))
+            found.append(
+                (_OCTAL.sub(_unescaped, os.fsencode(fields[4])).decode(errors="surrogateescape"), right.split(" ")[0])
+            )
     return found
 
 
@@ -59,7 +64,7 @@ def _mounts() -> list[tuple[str, str]]:
         if sys.platform == "darwin":
             done = subprocess.run(["/sbin/mount"], capture_output=True, text=True, timeout=5, check=True)
             return parse_mount_output(done.stdout)
-        return parse_mountinfo(_MOUNTINFO.read_text(errors="replace"))
+        return parse_mountinfo(_MOUNTINFO.read_text(errors="surrogateescape"))
     except (OSError, subprocess.SubprocessError):
         return []  # not known: taken for local
 
@@ -68,3 +73,7 @@ def _existing(folder: Path) -> Path:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder.resolve()
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 8) & 0xFF])

@@ -6,6 +6,7 @@ in the log. When it returns, the memory is on the disk. A search reads and chang
 
 from __future__ import annotations
 
+import builtins
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -50,6 +51,7 @@ from nokosu.store.sqlite import Connection
 from nokosu.store.verify import verify
 
 _PURGES_AT_ONCE: Final = 8
+_DAMAGED_NAMED_MAX: Final = 10
 
 
 class Nokosu:
@@ -92,7 +94,11 @@ class Nokosu:
         *agent*.
         """
         environ = {**os.environ, "NOKOSU_AGENT": agent} if agent else os.environ
-        return cls(config.load(environ, cwd=Path.cwd(), home=Path(home).absolute() if home is not None else None))
+        try:
+            cwd = Path.cwd()
+        except FileNotFoundError:
+            cwd = None  # the current folder is gone: no project then
+        return cls(config.load(environ, cwd=cwd, home=Path(home).absolute() if home is not None else None))
 
     def close(self) -> None:
         """Close the store."""
@@ -252,9 +258,14 @@ class Nokosu:
             return view.memory(connection, row, self._wall_clock(), history=history, with_forgotten=with_forgotten)
 
     def memories(self) -> Iterator[Memory]:
-        """Every memory that is not purged, oldest first, forgotten ones included: what an export writes."""
+        """Every memory that is not purged, oldest first, forgotten ones included: what an export writes.
+
+        Raises:
+            StoreDamaged: after all that are whole: some are damaged, and were left out.
+        """
         database = self._for_reading()
         last = 0
+        damaged: builtins.list[str] = []
         while database is not None:
             with database.reading() as connection:
                 rows = connection.rows(
@@ -263,11 +274,19 @@ class Nokosu:
                 )
                 found = reading.rows_by_number(connection, [n for n, _ in rows])
                 now = self._wall_clock()
-                page = [view.memory(connection, found[n], now, history=False, with_forgotten=True) for n, _ in rows]
+                page = []
+                for n, id in rows:
+                    try:
+                        page.append(view.memory(connection, found[n], now, history=False, with_forgotten=True))
+                    except StoreDamaged:
+                        damaged.append(id)
             if not rows:
-                return
+                break
             yield from page
             last = rows[-1][0]
+        if damaged:
+            names = ", ".join(damaged[:_DAMAGED_NAMED_MAX]) + (", ..." if len(damaged) > _DAMAGED_NAMED_MAX else "")
+            raise StoreDamaged(f"{len(damaged)} memories are damaged and were left out: {names}", hint="nokosu verify")
 
     def brief(self, project: str | None = None, tokens: int = limits.BRIEF_TOKENS_DEFAULT) -> Brief:
         """What an agent should know of *project*, or of the one the caller works in, in at most *tokens*.

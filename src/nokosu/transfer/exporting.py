@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import msgspec
 
 from nokosu.nokosu import Nokosu
 
-_LEFT_OUT: Final = ("history", "versions")
-
 
 def export(memory: Nokosu, stream: BinaryIO) -> int:
     """Write every memory that is not purged to *stream*, oldest first, one JSON object a line; how many there were.
 
-    Forgotten memories are written too, with `status` "forgotten". Field names are those of `Memory`.
+    Forgotten memories are written too, with `status` "forgotten", and all versions of one in conflict. Field names are
+    those of `Memory`.
+
+    Raises:
+        StoreDamaged: after all that are whole: some are damaged, and were left out.
     """
     count = 0
     for one in memory.memories():
-        fields = {name: value for name, value in msgspec.structs.asdict(one).items() if name not in _LEFT_OUT}
+        fields = msgspec.structs.asdict(one)
+        del fields["history"]
         stream.write(msgspec.json.encode(fields) + b"\n")
         count += 1
     return count
