@@ -75,6 +75,7 @@ PROMISES: Final[dict[str, Promise]] = {
             "store/test_log.py::test_a_record_of_an_unknown_device_or_space_is_refused",
             "store/test_log.py::test_a_record_that_its_device_did_not_sign_is_refused",
             "store/test_log.py::test_a_record_in_the_log_of_another_device_or_space_is_refused",
+            "store/test_log.py::test_a_device_that_names_anothers_log_first_does_not_keep_its_owner_out",
         ),
     ),
     "forgotten-stays": Promise(

@@ -447,6 +447,18 @@ def test_a_record_in_the_log_of_another_device_or_space_is_refused(new_store: Ne
     assert store.records() == [first]
 
 
+@promise("forged-refused")
+def test_a_device_that_names_anothers_log_first_does_not_keep_its_owner_out(new_store: NewStore) -> None:
+    device, intruder = peer(1), peer(2)
+    store = new_store(device, intruder)
+    first = device.save("mine")
+    place = Position(space=TEAM, log=first.place.log, seq=2, prev=first.hash)
+    core = records.core_bytes(intruder.save("not yours"))
+    store.log.append(records.parse(*intruder.sign(core, intruder.log[0].body, place)))
+    assert store.log.append(first) is Appended.NEW
+    assert vector(store) == [head_of(first)]
+
+
 def test_nothing_of_a_refused_batch_is_half_there(new_store: NewStore) -> None:
     device, stranger = peer(1), peer(2)
     store = new_store(device)

@@ -178,16 +178,7 @@ class Log:
             raise RecordRefused("device: not one that is known here", field="device")
         if not keys.verifies(device[1], record.signature, record.header):
             raise RecordRefused("signature: not made by the device", field="signature")
-        log = connection.row("SELECT n, space, device FROM log WHERE id = ?", (record.place.log,))
-        if log is None:
-            connection.run(
-                "INSERT INTO log (id, space, device, current) VALUES (?, ?, ?, 0)",
-                (record.place.log, space[0], device[0]),
-            )
-            return space[0], connection.last_insert_rowid()
-        if log[1:] != (space[0], device[0]):
-            raise RecordRefused("log: belongs to another device or space", field="log")
-        return space[0], log[0]
+        return space[0], _log_of(connection, record.place.log, space[0], device[0])
 
     def _own_log(self, connection: Connection, space: Space, device: roster.Device) -> tuple[_OwnLog, Head | None]:
         """The log that this device writes in *space*, and its end. A fresh one at first, and when the old one has
@@ -224,6 +215,27 @@ class _OwnLog(Struct, frozen=True):
     n: int
     id: bytes
     nonce: bytes
+
+
+def _log_of(connection: Connection, id: bytes, space: int, device: int) -> int:
+    """The number of the log of *device* in *space* with that id, made if it is new.
+
+    Only record 1 proves whose a log is: until it is here, a device that names another's log gets one of its own, whose first
+    record can never come, and the owner is not kept out.
+
+    Raises:
+        RecordRefused: the log is proven to be another device's, or in another space.
+    """
+    proven = "EXISTS (SELECT 1 FROM record WHERE record.log = log.n AND record.seq = 1)"
+    for n, of_space, of_device, is_proven in connection.rows(
+        f"SELECT n, space, device, {proven} FROM log WHERE id = ?", (id,)
+    ):
+        if (of_space, of_device) == (space, device):
+            return int(n)
+        if is_proven:
+            raise RecordRefused("log: belongs to another device or space", field="log")
+    connection.run("INSERT INTO log (id, space, device, current) VALUES (?, ?, ?, 0)", (id, space, device))
+    return connection.last_insert_rowid()
 
 
 def _next_place(key: keys.SigningKey, space: Space, log: _OwnLog, head: Head | None) -> Position:

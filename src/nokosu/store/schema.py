@@ -39,8 +39,8 @@ CREATE TABLE member (space INTEGER NOT NULL REFERENCES space, device INTEGER NOT
     WITHOUT ROWID, STRICT;
 
 -- The log. `current` marks the log that this device writes in a space; `linked` the records that are held without a gap from 1 on.
-CREATE TABLE log (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, space INTEGER NOT NULL REFERENCES space,
-                  device INTEGER NOT NULL REFERENCES device, current INTEGER NOT NULL) STRICT;
+CREATE TABLE log (n INTEGER PRIMARY KEY, id BLOB NOT NULL, space INTEGER NOT NULL REFERENCES space,
+                  device INTEGER NOT NULL REFERENCES device, current INTEGER NOT NULL, UNIQUE (id, space, device)) STRICT;
 CREATE TABLE record (n INTEGER PRIMARY KEY, log INTEGER NOT NULL REFERENCES log, seq INTEGER NOT NULL, linked INTEGER NOT NULL,
                      memory TEXT NOT NULL, hash BLOB NOT NULL, header BLOB NOT NULL, signature BLOB NOT NULL,
                      body BLOB) STRICT;
