@@ -78,7 +78,6 @@ WORD_TABLE: Final = """
 CREATE VIRTUAL TABLE word USING fts5
     (subject, body, tags, extra, scope, content='', tokenize='porter unicode61 remove_diacritics 2');
 INSERT INTO word (word, rank) VALUES ('secure-delete', 1);
-INSERT INTO word (word, rank) VALUES ('automerge', 8); -- fewer merges: the slowest save in a hundred takes less than half as long
 """
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (m001_tables,)
