@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nokosu import times
-from nokosu.fold import State, Status, Version
+from nokosu.fold import Status, Version
 from nokosu.memory import Event, Hit, Memory, Snapshot
 from nokosu.records import Content, Record
 from nokosu.search.engine import Ranked
@@ -103,10 +103,6 @@ def memory(connection: Connection, row: MemoryRow, now_ms: int, *, history: bool
         else (),
         history=_history(connection, row, with_text=with_text) if history else (),
     )
-
-
-def _snapshots(connection: Connection, state: State) -> tuple[Snapshot, ...]:
-    return tuple(_snapshot(connection, version) for version in state.versions) if state.in_conflict else ()
 
 
 def _snapshot(connection: Connection, version: Version) -> Snapshot:

@@ -63,7 +63,8 @@ def shown(store: Store, memory: str, space: str = "team") -> str | None:
     """The text that a memory shows; its status in words when it shows none."""
     number = store.space(space).n
     with store.database.reading() as connection:
-        row = reading.row_by_id(connection, number, memory)
+        rows = reading.rows_by_prefix(connection, memory, 6)
+        row = next((row for row in rows if row.space == number), None)
         if row is None:
             return None
         if row.status != Status.LIVE:

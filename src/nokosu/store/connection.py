@@ -107,12 +107,9 @@ class Database:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-        except apsw.Error as error:
-            raise self._fault(error, "") from error
         except Exception as error:
-            if isinstance(error, NokosuError) or (found := _damage(connection, error)) is None:
-                raise
-            raise StoreDamaged(f"the store is damaged ({found})", hint="nokosu verify") from error
+            self._raise_as_ours(connection, error, "")
+            raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -134,15 +131,8 @@ class Database:
             yield connection
         except BaseException as error:
             self._roll_back(connection)
-            if isinstance(error, apsw.Error):
-                raise self._fault(error, _NOT_SAVED) from error
-            if (
-                not isinstance(error, Exception)
-                or isinstance(error, NokosuError)
-                or (found := _damage(connection, error)) is None
-            ):
-                raise
-            raise StoreDamaged(f"{_NOT_SAVED}the store is damaged ({found})", hint="nokosu verify") from error
+            self._raise_as_ours(connection, error, _NOT_SAVED)
+            raise
         try:
             connection.execute("COMMIT")
         except apsw.Error as error:
@@ -221,6 +211,16 @@ class Database:
         connection, self._open = self._open, None
         if connection is not None:
             _close(connection)
+
+    def _raise_as_ours(self, connection: Connection, error: BaseException, prefix: str) -> None:
+        """Raise the error of our tree for one that came up inside a transaction; return if it is to be raised as it is."""
+        if isinstance(error, apsw.Error):
+            raise self._fault(error, prefix) from error
+        if isinstance(error, NokosuError) or not isinstance(error, Exception):
+            return
+        found = _damage(connection, error)
+        if found is not None:
+            raise StoreDamaged(f"{prefix}the store is damaged ({found})", hint="nokosu verify") from error
 
     def _fault(self, error: apsw.Error, prefix: str) -> StoreError:
         """The error of our tree for one of SQLite's; a connection that met a fault of the disk is thrown away."""

@@ -117,12 +117,6 @@ def no_memory(prefix: str, field: str = "id") -> NotFound:
     return NotFound(f"{field}: no memory {prefix}", hint="nokosu search WORDS", field=field)
 
 
-def row_by_id(connection: Connection, space: int, id: str) -> MemoryRow | None:
-    """The memory of that whole id in a space."""
-    found = connection.row(f"SELECT {COLUMNS} FROM {TABLES} WHERE memory.id = ? AND memory.space = ?", (id, space))
-    return MemoryRow(*found) if found else None
-
-
 class Shown(Struct, frozen=True):
     """What a memory shows, and who wrote it."""
 
