@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -122,3 +123,32 @@ def test_a_time_out_of_range_is_written_as_the_nearest_that_can_be(moment: int, 
 )
 def test_an_age_is_one_short_word_pair(seconds: int, shown: str) -> None:
     assert times.age(0, seconds * 1000) == shown
+
+
+@pytest.mark.parametrize(
+    ("ago_ms", "hours_east", "said"),
+    [
+        (0, 0, "today 14:02"),
+        (14 * 3_600_000, 0, "today 00:02"),
+        (15 * 3_600_000, 0, "Wednesday"),
+        (15 * 3_600_000, 9, "today 08:02"),
+        (6 * times.DAY_MS, 0, "Friday"),
+        (7 * times.DAY_MS, 0, "2025-12-25"),
+        (-3_600_000, 0, "today 15:02"),
+        (-times.DAY_MS, 0, "2026-01-02"),
+        (10**18, 0, "1970-01-02"),
+        (-(10**18), 0, "9999-12-30"),
+    ],
+)
+def test_a_day_is_said_as_people_say_it(ago_ms: int, hours_east: int, said: str) -> None:
+    now = times.parse("2026-01-01T14:02:00Z", field="now")
+    assert times.day(now - ago_ms, now, timezone(timedelta(hours=hours_east))) == said
+
+
+def test_a_day_is_told_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = times.parse("2026-01-01T14:02:00Z", field="now")
+    monkeypatch.setenv("TZ", "XXX-3")
+    time.tzset()
+    assert times.day(now, now) == "today 17:02"
+    monkeypatch.undo()
+    time.tzset()

@@ -6,6 +6,10 @@
     ├── NotFound            no such memory, project, space or device
     ├── Refused             understood, and not done: ambiguous, in conflict, against policy
     │   └── RecordRefused   a record from elsewhere that may not enter the log
+    │       └── SealRefused     ... because it is not sealed for its place, or nobody here has its key
+    │           └── UnknownKey
+    ├── MeshError           the other devices could not be reached or asked; what is saved here is not affected
+    │   └── PairingError    two devices did not become one memory; nothing secret has left either
     └── StoreError          the store could not do it; nothing was written unless it says so
         ├── StoreLocked     another process held the write lock too long
         ├── StoreReadOnly   the home, or the disk, may not be written
@@ -63,6 +67,28 @@ class Refused(NokosuError):
 
 class RecordRefused(Refused):
     """A record may not enter the log: malformed, badly signed, or of an unknown device or space."""
+
+
+class SealRefused(RecordRefused):
+    """What arrived was not sealed for its place by a member of the space."""
+
+
+class UnknownKey(SealRefused):
+    """It is sealed under a key that this device does not have: of another space, or newer than it has heard of."""
+
+    def __init__(self, message: str, *, key_id: bytes) -> None:
+        super().__init__(message, field="seal")
+        self.key_id = key_id
+
+
+class MeshError(NokosuError):
+    """The other devices could not be reached or asked; what is saved on this one is not affected."""
+
+    exit_code = 5
+
+
+class PairingError(MeshError):
+    """Two devices did not become one memory; nothing secret has left either of them."""
 
 
 class StoreError(NokosuError):

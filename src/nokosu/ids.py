@@ -18,6 +18,7 @@ from nokosu.errors import UsageError
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 MEMORY_ID_CHARS: Final = 12
 BINARY_ID_BYTES: Final = 16
+PAIRING_CODE_CHARS: Final = 8
 
 _VALUES: Final = frozenset(ALPHABET)
 _READ_AS: Final = str.maketrans({"i": "1", "l": "1", "o": "0"})
@@ -49,6 +50,34 @@ def memory_id_prefix(text: str, *, field: str = "id") -> str:
             field=field,
         )
     return prefix
+
+
+def new_pairing_code(random: Random) -> str:
+    """Make the password of one pairing, of 40 bits, in its canonical form: 4k2m7xqp."""
+    return _base32(int.from_bytes(random(5), "big"), PAIRING_CODE_CHARS)
+
+
+def pairing_code(text: str) -> str:
+    """Read a pairing code as a person typed it: in any case, with or without the hyphen.
+
+    Raises:
+        UsageError: it is not 8 characters of the alphabet.
+    """
+    code = text.replace("-", "").replace(" ", "").lower().translate(_READ_AS)
+    if len(code) != PAIRING_CODE_CHARS or not _VALUES.issuperset(code):
+        raise UsageError("code: not a pairing code: 8 letters and digits, as in 4K2M-7XQP", field="code")
+    return code
+
+
+def shown_code(code: str) -> str:
+    """A pairing code as a person reads it aloud: 4K2M-7XQP."""
+    return f"{code[:4]}-{code[4:]}".upper()
+
+
+def binary_id_prefix(text: str) -> str | None:
+    """The beginning of a device's, log's or space's id as a person typed it, in canonical form; None if it is none."""
+    prefix = text.replace("-", "").lower().translate(_READ_AS)
+    return prefix if len(prefix) >= limits.ID_PREFIX_CHARS_MIN and _VALUES.issuperset(prefix) else None
 
 
 def grouped(identifier: bytes) -> str:

@@ -42,9 +42,14 @@ PROJECT_KEYS_MAX: Final = 32
 SEQ_MAX: Final = 2**53  # exact in any language's number
 HLC_MAX: Final = 2**63 - 1  # what an SQLite integer holds
 DRIFT_MS_MAX: Final = 5 * 60 * 1000  # how far a record from the future moves our clock
+CUTS_MAX: Final = 1024  # logs and branches named in a `revoke`; it has to fit a wire record
+BOXES_MAX: Final = 1024  # devices a `rekey` reaches; it has to fit a wire record
+ADDRESSES_MAX: Final = 16  # that a device announces of itself
+BOX_BYTES_MAX: Final = 128  # one of them: two keys' worth and a tag
 
 # Time -----------------------------------------------------------------------------------------------------------------
 WRITE_WAIT_MS_MAX: Final = 10_000  # how long a save waits for other writers before it says "not saved"
+SETTLED_AT_ONCE_MAX: Final = 500  # memories folded anew in one transaction when the roster changes
 BATCH_HOLD_MS_MAX: Final = 20  # how long one batch may hold the write lock while others wait to save
 RESTORE_DAYS: Final = 30  # a forgotten memory can be restored for this long
 ROOT_COMMIT_WAIT_MS: Final = 50  # a save does not wait longer for git to find the first commit
@@ -52,3 +57,69 @@ GIT_WAIT_MS_MAX: Final = 2_000  # for every other question to git
 BRIEF_TOKENS_DEFAULT: Final = 1_500
 BRIEF_TOKENS_MIN: Final = 100
 BRIEF_TOKENS_MAX: Final = 20_000
+
+# Pairing --------------------------------------------------------------------------------------------------------------
+PAIRING_CODE_SECONDS: Final = 600  # an invitation ends after 10 minutes
+PAIRING_CONFIRM_SECONDS: Final = 10  # a connection that has not proven the code by then is dropped
+PAIRING_UNCONFIRMED_MAX: Final = (
+    8  # such connections at a time; a newcomer takes the place of the one that says nothing
+)
+PAIRING_UNCONFIRMED_BYTES_MAX: Final = 1024  # one message before the code is proven
+PAIRING_STEP_SECONDS: Final = 30  # for a message that no person has to think about, a slow disk included
+PAIRING_ANSWER_SECONDS: Final = 300  # for a person to say whether memories are to be shared
+PAIRING_FRAME_BYTES_MAX: Final = 1024 * 1024
+PAIRING_WELCOME_BYTES_MAX: Final = 8 * 1024 * 1024  # secrets and roster: a kilobyte a device
+PAIRING_DIALS_MAX: Final = 5  # an invitation under attack drops connections; the joiner tries again
+DEVICE_NAME_CHARS_MAX: Final = 64  # in a listing, beside its id
+SPACE_NAME_CHARS_MAX: Final = 64
+ADDRESS_CHARS_MAX: Final = 260  # the longest host name, and a port
+SYNC_SECONDS_DEFAULT: Final = (
+    30  # how long `sync --wait` waits: a reconnect takes up to 14, and a day's records a few more
+)
+SYNC_SECONDS_MAX: Final = 3600
+FIRST_SYNC_SECONDS: Final = 15  # how long `join` waits for memories before it says what is there so far
+
+# The exchange with other devices --------------------------------------------------------------------------------------
+INBOX_SAMPLES_MAX: Final = 10_000  # what arrived live and waits to be appended; what overflows is fetched again
+INBOX_BYTES_MAX: Final = 16 * 1024 * 1024
+ANSWERS_BYTES_MAX: Final = 32 * 1024 * 1024  # the same for what was asked for
+ANSWERS_PER_GET_MAX: Final = 4_000  # a page in which both branches of a log lie, twice over
+VECTOR_BYTES_MAX: Final = 1024 * 1024  # an announcement with 15,000 logs and branches
+GET_RECORDS_MAX: Final = 1_000  # asked for at once: a page
+GETS_PER_PEER_MAX: Final = 2  # one is answered while the other's answers are appended
+GETS_PER_LOG_MAX: Final = 2  # more would arrive out of order
+GET_SECONDS_MAX: Final = 120  # a question that nobody ended until then has failed
+BACK_OFF_SECONDS_MIN: Final = 1  # a peer whose claims are not honoured is asked again after this, then twice that
+BACK_OFF_SECONDS_MAX: Final = 600
+UNREACHED_SECONDS_MAX: Final = 30  # the same for one that did not answer at all: links come back
+ANNOUNCE_QUIET_SECONDS: Final = 0.2  # an announcement follows the last change by this,
+ANNOUNCE_SPACING_SECONDS: Final = 1.0  # but while changes go on it is made once in this time,
+ANNOUNCE_EVERY_SECONDS: Final = 60.0  # and this often when nothing changes
+COMPARE_EVERY_SECONDS: Final = 60.0  # what is missing is looked for again, though nothing was heard
+REKEY_QUIET_SECONDS: Final = 10.0  # after two devices were revoked at once, somebody changes the secret once more:
+REKEY_TURN_SECONDS: Final = 5.0  # one after the other, until it is done
+NODES_PER_DEVICE_MAX: Final = 4  # copies of one device that are on at the same time
+STRANGERS_MAX: Final = 256  # liveliness tokens of devices that are not in the roster yet
+BODILESS_WAITING_MAX: Final = 10_000  # scrubbed records whose purge has not arrived yet
+BODILESS_WAITING_SECONDS: Final = 30
+AHEAD_MAX: Final = 64  # chains behind a gap that one announcement names,
+AHEAD_ROWS_MAX: Final = 5_000  # found among so many records
+PENDING_PURGES_MAX: Final = 256  # named in an announcement
+REFUSALS_EVERY_SECONDS: Final = 5.0  # how often the count of what was refused is written down
+CHAIN_STEPS_MAX: Final = 1_000  # headers read back to find where a branch joins, in one go: 20 ms
+
+# The node -------------------------------------------------------------------------------------------------------------
+MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024  # what Zenoh puts together of one message; the largest is an announcement
+SESSIONS_MAX: Final = 128  # connections of one space that Zenoh keeps at a time
+ADDRESSES_DIALLED_MAX: Final = 64  # of one space; each that does not answer is tried every four seconds
+ADDRESSES_PER_DEVICE_MAX: Final = 12
+ADDRESSES_HEARD_MAX: Final = 8  # kept of one device in one space, the latest; those that the user set are not counted
+QUESTIONS_WAITING_MAX: Final = 256  # asked by others and not answered yet; more are refused, and asked again
+CALL_BYTES_MAX: Final = 64 * 1024 * 1024  # answers to one question
+NODE_LOG_BYTES_MAX: Final = 1024 * 1024  # a longer node.log is put aside when a node starts
+FAULT_SECONDS_MIN: Final = 1.0  # the node's pause after a fault of the store or the network; then twice that, up to
+FAULT_SECONDS_MAX: Final = 60.0
+REOPEN_SECONDS_MIN: Final = 15.0  # between two sessions of a space, unless certificates or the port changed
+ADDRESSES_EVERY_SECONDS: Final = 15.0  # how often the node looks at this machine's addresses
+CONTROL_BYTES_MAX: Final = 4 * 1024 * 1024  # one line to the node or from it
+CONTROLS_AT_ONCE: Final = 16  # conversations with the node

@@ -29,16 +29,22 @@ SALT_BYTES: Final = 16
 HASH_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 PUBLIC_KEY_BYTES: Final = 32
+KEY_ID_BYTES: Final = 8
 
 
 class Kind(StrEnum):
-    """What a record does to its memory. Kinds that are not listed are kept, carried on, and have no effect."""
+    """What a record does: to its memory, or (`admit`, `revoke`, `rekey`, which name none) to the roster of its space. Kinds
+    that are not listed are kept, carried on, and have no effect.
+    """
 
     SAVE = "save"
     EDIT = "edit"
     FORGET = "forget"
     RESTORE = "restore"
     PURGE = "purge"
+    ADMIT = "admit"
+    REVOKE = "revoke"
+    REKEY = "rekey"
 
 
 class Author(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,6 +115,48 @@ class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str = "agent"
 
 
+class Admission(Struct, frozen=True, kw_only=True):
+    """The content of an `admit`: from now on the device with this Ed25519 `key` belongs to the space.
+
+    `box` is its X25519 public key, to which new secrets are sealed. Admitting it again gives it another `name`.
+    """
+
+    key: bytes
+    box: bytes
+    name: str
+
+
+class Cut(Struct, frozen=True):
+    """An end of a log as a revoker held it."""
+
+    log: bytes
+    seq: int
+    hash: bytes
+
+
+class Revocation(Struct, frozen=True, kw_only=True):
+    """The content of a `revoke`: of that device's records only those count that lie at or below an end in `cut`."""
+
+    device: bytes
+    cut: tuple[Cut, ...] = ()
+
+
+class Rekeying(Struct, frozen=True, kw_only=True):
+    """The content of a `rekey`: the space has a new secret, sealed in `boxes` to each device (id, box) that may know it.
+
+    `previous` is the key id of the secret it follows, and `epoch` that one's epoch and one.
+    """
+
+    epoch: int
+    key_id: bytes
+    previous: bytes
+    boxes: tuple[tuple[bytes, bytes], ...]
+
+
+RosterContent = Admission | Revocation | Rekeying
+ROSTER_KINDS: Final = frozenset({Kind.ADMIT, Kind.REVOKE, Kind.REKEY})
+
+
 class Record(Struct, frozen=True):
     """A record whose header has been read. `parse` is the only way in for bytes from elsewhere."""
 
@@ -136,6 +184,17 @@ class Record(Struct, frozen=True):
         except _UNREADABLE:
             return None
 
+    def roster(self) -> RosterContent | None:
+        """What it says of the roster; None for other kinds, and for content that cannot be read or breaks a bound."""
+        decoder = _ROSTER.get(self.core.kind) if self.core.memory == "" else None
+        if self.body is None or decoder is None:
+            return None
+        try:
+            content = decoder.decode(self.body)[1]
+        except _UNREADABLE:
+            return None
+        return content if _is_bounded(content) else None
+
     def unknown_fields(self) -> dict[str, Any]:
         """Fields of the content that this version does not know, as they were encoded: an edit carries them on."""
         if self.body is None:
@@ -156,6 +215,11 @@ _HEADER: Final = msgspec.msgpack.Decoder(Header)
 _CORE: Final = msgspec.msgpack.Decoder(Core)
 _PLACE: Final = msgspec.msgpack.Decoder(Position)
 _BODY: Final = msgspec.msgpack.Decoder(tuple[bytes, Content])
+_ROSTER: Final[dict[str, msgspec.msgpack.Decoder[tuple[bytes, Any]]]] = {
+    Kind.ADMIT: msgspec.msgpack.Decoder(tuple[bytes, Admission]),
+    Kind.REVOKE: msgspec.msgpack.Decoder(tuple[bytes, Revocation]),
+    Kind.REKEY: msgspec.msgpack.Decoder(tuple[bytes, Rekeying]),
+}
 _FIELDS: Final = msgspec.msgpack.Decoder(tuple[bytes, dict[str, msgspec.Raw]])
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
@@ -214,7 +278,9 @@ def read_content(body: bytes) -> Content:
         raise RecordRefused(f"body: not the content of a memory ({error})", field="body") from None
 
 
-def encode_body(content: Content | None, salt: bytes, *, unknown: dict[str, Any] | None = None) -> bytes:
+def encode_body(
+    content: Content | RosterContent | None, salt: bytes, *, unknown: dict[str, Any] | None = None
+) -> bytes:
     """Make a body: 16 random bytes, so that its hash tells nothing once it is scrubbed, then the content."""
     if not unknown:
         return _ENCODER.encode((salt, content if content is not None else {}))
@@ -274,6 +340,31 @@ def _check(record: Record) -> None:
     for field, holds in checks:
         if not holds:
             raise RecordRefused(f"{field}: not valid in a record of format version {FORMAT_VERSION}", field=field)
+
+
+def _is_bounded(content: RosterContent) -> bool:
+    """Whether what a peer says of the roster is of the sizes that we would write."""
+    if isinstance(content, Admission):
+        whole = len(content.key) == PUBLIC_KEY_BYTES and len(content.box) == PUBLIC_KEY_BYTES
+        return whole and len(content.name) <= limits.DEVICE_NAME_CHARS_MAX
+    if isinstance(content, Revocation):
+        return (
+            len(content.device) == ids.BINARY_ID_BYTES
+            and len(content.cut) <= limits.CUTS_MAX
+            and all(_is_end(cut) for cut in content.cut)
+        )
+    return (
+        0 < content.epoch <= limits.SEQ_MAX
+        and len(content.key_id) == len(content.previous) == KEY_ID_BYTES
+        and len(content.boxes) <= limits.BOXES_MAX
+        and all(
+            len(device) == ids.BINARY_ID_BYTES and len(box) <= limits.BOX_BYTES_MAX for device, box in content.boxes
+        )
+    )
+
+
+def _is_end(cut: Cut) -> bool:
+    return len(cut.log) == ids.BINARY_ID_BYTES and len(cut.hash) == HASH_BYTES and 0 < cut.seq <= limits.SEQ_MAX
 
 
 def _author_texts(author: Author) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ Source: RFC 3339; only its full-date and its date-time with a zone are read.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from nokosu.errors import UsageError
@@ -19,6 +19,8 @@ _DATE_TIME: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_LAST_MS: Final = 253_402_300_799_999  # the end of the year 9999
 
 
 def parse(text: str, *, field: str, end_of_day: bool = False) -> int:
@@ -48,8 +50,8 @@ def parse(text: str, *, field: str, end_of_day: bool = False) -> int:
 
 def format_ms(moment_ms: int) -> str:
     """Write milliseconds since 1970 as RFC 3339 in UTC, to the millisecond; years past 9999 become that year's end."""
-    moment = min(max(moment_ms, 0), 253_402_300_799_999)
-    return (_EPOCH + timedelta(milliseconds=moment)).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    moment = _EPOCH + timedelta(milliseconds=min(max(moment_ms, 0), _LAST_MS))
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def age(moment_ms: int, now_ms: int) -> str:
@@ -61,6 +63,23 @@ def age(moment_ms: int, now_ms: int) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit} ago"
     return "just now"
+
+
+def day(moment_ms: int, now_ms: int, zone: tzinfo | None = None) -> str:
+    """When something was, as a person says it in local time: "today 14:02", "Tuesday" within a week, else the date.
+
+    *zone* is another place's time, for tests.
+    """
+    moment, now = (_local(each, zone) for each in (moment_ms, now_ms))
+    days = (now.date() - moment.date()).days
+    if days == 0:
+        return f"today {moment:%H:%M}"
+    return _WEEKDAYS[moment.weekday()] if 0 < days < 7 else moment.date().isoformat()
+
+
+def _local(moment_ms: int, zone: tzinfo | None) -> datetime:
+    # A day is kept from either end: beyond them no zone has a time.
+    return (_EPOCH + timedelta(milliseconds=min(max(moment_ms, DAY_MS), _LAST_MS - DAY_MS))).astimezone(zone)
 
 
 def _millis(moment: datetime) -> int:

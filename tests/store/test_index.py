@@ -9,9 +9,8 @@ import pytest
 
 from nokosu.fold import Status
 from nokosu.records import Content, Kind, Record
+from nokosu.store import rebuilding
 from nokosu.store.index import Index
-from nokosu.store.log import relink
-from nokosu.store.schema import WORD_TABLE
 from nokosu.store.verify import verify
 from nokosu.testing import Peer, SeededRandom, Store
 from tests.promises import promise
@@ -46,8 +45,7 @@ def links(store: Store) -> list[tuple[str, str]]:
 
 def rebuild(store: Store) -> None:
     with store.database.write() as connection:
-        relink(connection)
-        Index().rebuild(connection, WORD_TABLE)
+        rebuilding.rebuild(connection, Index())
 
 
 def everything(store: Store) -> list[list[tuple[Any, ...]]]:

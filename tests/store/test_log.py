@@ -17,10 +17,10 @@ from nokosu import limits, records
 from nokosu.errors import RecordRefused
 from nokosu.fold import Status
 from nokosu.records import Author, Content, Kind, Position, Record
-from nokosu.store import reading
+from nokosu.store import reading, rebuilding, roster
 from nokosu.store.index import Index
-from nokosu.store.log import Appended, Entry, Head, relink
-from nokosu.store.schema import WORD_TABLE
+from nokosu.store.log import Appended, Entry, Head
+from nokosu.store.sqlite import Connection
 from nokosu.store.verify import verify
 from nokosu.testing import DAY_MS, NEW_YEAR_MS, ManualClock, Peer, SeededRandom, Store
 from tests.promises import promise
@@ -52,7 +52,9 @@ def peer(seed: int = 1, *, skew_ms: int = 0) -> Peer:
 
 
 def vector(store: Store) -> list[Head]:
-    return store.log.vector(store.space("team"))
+    """The vector of the team, without the log of its founder, who only admits."""
+    founder = store.founders[TEAM].log[0].place.log
+    return [head for head in store.log.vector(store.space("team")) if head.log != founder]
 
 
 def head_of(record: Record) -> Head:
@@ -88,6 +90,13 @@ def write_many(store: Store, texts: list[str], *, memory: str = MEMORY, space: s
     entries = [Entry(kind=Kind.SAVE, memory=memory, author=Author(), content=Content(text=text)) for text in texts]
     with store.database.write() as connection:
         return store.log.write(connection, target, entries)
+
+
+def as_in(device: Peer, space: bytes) -> Peer:
+    """The same device in another space."""
+    there = Peer(space, random=SeededRandom(900), name=device.name)
+    there.key, there.box_key, there.device = device.key, device.box_key, device.device
+    return there
 
 
 def assert_sound(store: Store) -> None:
@@ -285,8 +294,7 @@ def memories_of(store: Store) -> list[object]:
 
 def rebuild(store: Store) -> None:
     with store.database.write() as connection:
-        relink(connection)
-        Index().rebuild(connection, WORD_TABLE)
+        rebuilding.rebuild(connection, Index())
 
 
 # Branches -------------------------------------------------------------------------------------------------------------
@@ -348,55 +356,6 @@ def test_a_backup_that_sees_its_lost_records_first_goes_on_behind_them(tmp_path:
         assert after.core.hlc > lost.core.hlc
 
 
-# Copying to another space ---------------------------------------------------------------------------------------------
-
-
-def copy(store: Store, source: str, target: str) -> int:
-    from_space, to_space = store.space(source), store.space(target)
-    with store.database.write() as connection:
-        return store.log.copy_own(connection, from_space, to_space)
-
-
-def test_our_records_are_appended_again_in_another_space_with_their_ids(new_store: NewStore) -> None:
-    store = new_store()
-    made = [write(store, f"text {number}", memory=f"{number:012}", space="personal") for number in range(3)]
-    assert copy(store, "personal", "team") == 3
-    copies = [record for record in store.records() if record.place.space == TEAM]
-    assert [record.id for record in copies] == [record.id for record in made]
-    assert [record.body for record in copies] == [record.body for record in made]
-    assert [record.place.seq for record in copies] == [1, 2, 3]
-    assert [shown(store, f"{number:012}", "team") for number in range(3)] == ["text 0", "text 1", "text 2"]
-    assert_sound(store)
-
-
-def test_copying_again_adds_only_what_is_missing(new_store: NewStore) -> None:
-    store = new_store()
-    write(store, "first", memory="1" * 12, space="personal")
-    assert (copy(store, "personal", "team"), copy(store, "personal", "team")) == (1, 0)
-    write(store, "second", memory="2" * 12, space="personal")
-    write(store, "of the team itself", memory="3" * 12, space="team")
-    assert (copy(store, "personal", "team"), copy(store, "personal", "team")) == (1, 0)
-    assert vector(store)[0].seq == 3
-    assert_sound(store)
-
-
-def test_only_our_own_records_are_copied_and_a_purged_one_stays_empty(new_store: NewStore, clock: ManualClock) -> None:
-    device = peer()
-    store = new_store(device)
-    store.log.append(device.save("theirs", memory="1" * 12))
-    saved = write(store, "ours, purged", memory="2" * 12)
-    space = store.space("team")
-    with store.database.write() as connection:
-        store.log.write(
-            connection, space, [Entry(kind=Kind.PURGE, memory="2" * 12, author=Author(), after=(saved.id,))]
-        )
-    assert copy(store, "team", "personal") == 2
-    copies = [record for record in store.records() if record.place.space == store.personal.id]
-    assert [(record.core.kind, record.body is None) for record in copies] == [("save", True), ("purge", False)]
-    assert shown(store, "2" * 12, "personal") == "PURGED"
-    assert_sound(store)
-
-
 # Refused --------------------------------------------------------------------------------------------------------------
 
 
@@ -441,6 +400,7 @@ def test_a_record_in_the_log_of_another_device_or_space_is_refused(new_store: Ne
     forged = records.parse(*intruder.sign(core, intruder.log[0].body, place))
     with pytest.raises(RecordRefused, match=r"^log: belongs to another device or space"):
         store.log.append(forged)
+    store.admit(as_in(device, store.personal.id))
     in_other_space = msgspec.structs.replace(place, space=store.personal.id)
     moved = records.parse(*device.sign(records.core_bytes(first), first.body, in_other_space))
     with pytest.raises(RecordRefused, match=r"^log: belongs to another device or space"):
@@ -615,7 +575,7 @@ def test_kinds_and_bodies_of_a_later_version_are_kept_and_counted(new_store: New
     store = new_store(device)
     strange = [
         device.write("star", MEMORY, body=b"\xc1 anything at all"),
-        device.write("admit", ""),
+        device.write("hub", ""),
         device.write(Kind.SAVE, "1" * 12, body=msgspec.msgpack.encode([bytes(16), {"poem": "no text"}])),
         device.write(
             Kind.SAVE, "2" * 12, body=msgspec.msgpack.encode([bytes(16), {"text": "x", "importance": 2**64 - 1}])
@@ -635,14 +595,101 @@ def test_kinds_and_bodies_of_a_later_version_are_kept_and_counted(new_store: New
     assert_sound(store)
 
 
-def test_records_of_a_device_that_is_no_member_lie_in_the_log_and_count_for_nothing(new_store: NewStore) -> None:
-    member, former = peer(1), peer(2)
-    store = new_store(member, former)
-    team = store.space("team")
+# Mending --------------------------------------------------------------------------------------------------------------
+
+
+@promise("damage-is-named")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "body = x'9200'",
+        "header = x'80'",
+        "header = zeroblob(length(header))",
+        "signature = zeroblob(64)",
+        "hash = zeroblob(32)",
+        "memory = 'zzzzzzzzzzzz'",
+        "body = CAST('text' AS BLOB), signature = x'00'",
+    ],
+)
+@pytest.mark.parametrize("indexed_again", [False, True])
+def test_a_good_copy_mends_a_damaged_record(new_store: NewStore, damage: str, indexed_again: bool) -> None:
+    device = peer()
+    saved = device.save("lighthouse", memory=MEMORY)
+    edited = device.edit(saved, text="lighthouse at the cape")
+    store = new_store(device)
+    store.log.append_many([saved, edited])
     with store.database.write() as connection:
-        connection.run("DELETE FROM member WHERE device = (SELECT n FROM device WHERE name = 'peer 2')")
-    saved = member.save("from a member", memory=MEMORY)
-    store.log.append_many([saved, former.edit(saved, text="from nobody"), former.purge(saved)])
-    assert shown(store, MEMORY) == "from a member"
-    assert len(store.log.vector(team)) == 2
+        connection.run(f"UPDATE record SET {damage} WHERE hash = ?", (edited.hash,))
+        if indexed_again:
+            Index().remove(connection, store_number(connection), [MEMORY])
+            Index().add(connection, store_number(connection), [MEMORY])
+    assert verify(store.database).problems != ()
+    assert store.log.append(edited) is Appended.DUPLICATE
+    assert store.records() == [saved, edited]
+    assert shown(store, MEMORY) == "lighthouse at the cape"
+    if indexed_again or damage.startswith("memory"):  # words of what could not be read stayed behind, and lead nowhere
+        rebuild(store)
+    assert_sound(store)
+    assert found(store, "cape") == 1
+
+
+def test_words_that_stayed_behind_when_a_record_was_damaged_lead_nowhere(new_store: NewStore) -> None:
+    device = peer()
+    saved = device.save("lighthouse", memory=MEMORY)
+    store = new_store(device)
+    store.log.append(saved)
+    with store.database.write() as connection:
+        connection.run("UPDATE record SET body = x'9200' WHERE memory = ?", (MEMORY,))
+        Index().add(connection, store_number(connection), [MEMORY])
+    store.log.append(saved)
+    edited = "SELECT count(*) FROM word JOIN memory ON memory.n = word.rowid WHERE word MATCH 'lighthouse'"
+    assert store.database.rows(edited) == [(1,)]
+    store.log.append(device.edit(saved, text="harbour"))
+    assert store.database.rows(edited) == [(0,)]
+
+
+def store_number(connection: Connection) -> int:
+    return roster.space_named(connection, "team").n
+
+
+def test_a_copy_whose_body_is_missing_mends_the_rest_and_takes_no_body_away(new_store: NewStore) -> None:
+    device = peer()
+    saved = device.save("lighthouse", memory=MEMORY)
+    store = new_store(device)
+    store.log.append(saved)
+    with store.database.write() as connection:
+        connection.run("UPDATE record SET signature = zeroblob(64) WHERE hash = ?", (saved.hash,))
+    assert store.log.append(records.parse(saved.header, saved.signature, None)) is Appended.DUPLICATE
+    assert store.records() == [saved]
+    assert_sound(store)
+
+
+def test_a_thousand_copies_fold_nothing_anew(new_store: NewStore) -> None:
+    device = peer()
+    store = new_store(device)
+    store.log.append(device.save("once"))
+    store.database.truncate_wal()
+    store.log.append_many(device.log * 1_000)
+    assert store.database.path.with_name(f"{store.database.path.name}-wal").stat().st_size < 512 * 1024
+
+
+# The first sight of a forget ------------------------------------------------------------------------------------------
+
+
+def test_when_a_forget_was_first_seen_is_kept_whatever_comes_later_and_through_a_rebuild(
+    new_store: NewStore, clock: ManualClock
+) -> None:
+    device = peer(skew_ms=-400 * DAY_MS)
+    saved = device.save("x", memory=MEMORY)
+    forgotten = device.forget(saved)
+    store = new_store(device)
+    store.log.append_many([forgotten, saved])
+    clock.advance(days=3)
+    store.log.append(forgotten)
+    store.log.append(device.copy(forgotten))
+    rebuild(store)
+    assert store.database.rows("SELECT record, wall FROM first_seen") == [(forgotten.id, NEW_YEAR_MS)]
+    assert store.database.rows("SELECT seen FROM memory WHERE id = ?", (MEMORY,)) == [(NEW_YEAR_MS,)]
+    store.log.append(device.restore(forgotten))
+    assert store.database.rows("SELECT seen FROM memory WHERE id = ?", (MEMORY,)) == [(None,)]
     assert_sound(store)

@@ -6,9 +6,8 @@ import pytest
 
 from nokosu.memory import Problem
 from nokosu.records import Kind
+from nokosu.store import rebuilding
 from nokosu.store.index import Index
-from nokosu.store.log import relink
-from nokosu.store.schema import WORD_TABLE
 from nokosu.store.verify import verify
 from nokosu.testing import Peer, SeededRandom, Store
 from tests.promises import promise
@@ -47,14 +46,13 @@ def change(store: Store, sql: str) -> None:
 
 def rebuild(store: Store) -> None:
     with store.database.write() as connection:
-        relink(connection)
-        Index().rebuild(connection, WORD_TABLE)
+        rebuilding.rebuild(connection, Index())
 
 
 def test_a_sound_store_is_called_sound_and_counted(filled: Store) -> None:
     result = verify(filled.database)
     assert result.problems == ()
-    assert (result.logs, result.records, result.memories) == (1, 12, 6)
+    assert (result.logs, result.records, result.memories, result.waiting) == (2, 14, 6, 0)
 
 
 def test_an_empty_store_is_sound(store: Store) -> None:
@@ -65,25 +63,25 @@ def test_an_empty_store_is_sound(store: Store) -> None:
 @pytest.mark.parametrize(
     ("sql", "what"),
     [
-        ("UPDATE record SET body = x'00' WHERE seq = 1", "its body is not what was written"),
-        ("UPDATE record SET body = NULL WHERE seq = 1", "its body is missing though no purge allows it"),
-        ("UPDATE record SET header = x'00' WHERE seq = 1", "cannot be read (header: not a record"),
+        ("UPDATE record SET body = x'00' WHERE log = 2 AND seq = 1", "its body is not what was written"),
+        ("UPDATE record SET body = NULL WHERE log = 2 AND seq = 1", "its body is missing though no purge allows it"),
+        ("UPDATE record SET header = x'00' WHERE log = 2 AND seq = 1", "cannot be read (header: not a record"),
         (
-            "UPDATE record SET header = (SELECT header FROM record WHERE seq = 3) WHERE seq = 1",
+            "UPDATE record SET header = (SELECT header FROM record WHERE log = 2 AND seq = 3) WHERE log = 2 AND seq = 1",
             "its header is not what was written",
         ),
-        ("UPDATE record SET signature = zeroblob(64) WHERE seq = 1", "its signature is not its device's"),
-        ("UPDATE record SET hash = zeroblob(32) WHERE seq = 1", "its header is not what was written"),
-        ("UPDATE record SET memory = 'zzzzzzzzzzzz' WHERE seq = 1", "its header is not what was written"),
-        ("UPDATE record SET seq = 100 WHERE seq = 4", "its header is not what was written"),
-        ("UPDATE record SET seq = 3 WHERE seq = 4", "its header is not what was written"),
-        ("DELETE FROM record WHERE seq = 3", "records 3 to 3 are missing"),
+        ("UPDATE record SET signature = zeroblob(64) WHERE log = 2 AND seq = 1", "its signature is not its device's"),
+        ("UPDATE record SET hash = zeroblob(32) WHERE log = 2 AND seq = 1", "its header is not what was written"),
+        ("UPDATE record SET memory = 'zzzzzzzzzzzz' WHERE log = 2 AND seq = 1", "its header is not what was written"),
+        ("UPDATE record SET seq = 100 WHERE log = 2 AND seq = 4", "its header is not what was written"),
+        ("UPDATE record SET seq = 3 WHERE log = 2 AND seq = 4", "its header is not what was written"),
+        ("DELETE FROM record WHERE log = 1 AND seq = 1", "records 1 to 1 are missing"),
         ("UPDATE device SET public_key = zeroblob(32) WHERE name = 'peer'", "its signature is not its device's"),
-        ("UPDATE record SET linked = 0 WHERE seq = 4", "linked, or not, otherwise than its chain says"),
-        ("DELETE FROM head WHERE seq = 2", "the end at record 2 is not among its heads"),
-        ("DELETE FROM head WHERE seq > 2", "the end at record 11 is not among its heads"),
-        ("INSERT INTO head VALUES (1, 3, zeroblob(32))", "record 3 is among its heads and is no end"),
-        ("UPDATE head SET hash = zeroblob(32) WHERE seq = 2", "the end at record 2 is not among its heads"),
+        ("UPDATE record SET linked = 0 WHERE log = 2 AND seq = 4", "linked, or not, otherwise than its chain says"),
+        ("DELETE FROM head WHERE log = 2 AND seq = 2", "the end at record 2 is not among its heads"),
+        ("DELETE FROM head WHERE log = 2 AND seq > 2", "the end at record 11 is not among its heads"),
+        ("INSERT INTO head VALUES (2, 3, zeroblob(32))", "record 3 is among its heads and is no end"),
+        ("UPDATE head SET hash = zeroblob(32) WHERE log = 2 AND seq = 2", "the end at record 2 is not among its heads"),
     ],
 )
 def test_damage_in_the_log_is_named(filled: Store, sql: str, what: str) -> None:
@@ -163,7 +161,10 @@ def damage_the_words(store: Store) -> None:
 
 
 def test_every_problem_is_named_not_only_the_first(filled: Store) -> None:
-    change(filled, "UPDATE record SET body = x'00' WHERE seq IN (2, 4); DELETE FROM memory WHERE id = 'cccccccccccc'")
+    change(
+        filled,
+        "UPDATE record SET body = x'00' WHERE log = 2 AND seq IN (2, 4); DELETE FROM memory WHERE id = 'cccccccccccc'",
+    )
     problems = found_in(filled)
     assert {problem.memory for problem in problems} >= {"a" * 12, "b" * 12, "c" * 12}
     assert len([problem for problem in problems if problem.what == "its body is not what was written"]) >= 2
@@ -172,12 +173,12 @@ def test_every_problem_is_named_not_only_the_first(filled: Store) -> None:
 @pytest.mark.parametrize("damage", ["body = x'00'", "signature = zeroblob(64)", "header = x'00'", "body = NULL"])
 @pytest.mark.parametrize("seq", [1, 5, 11])
 def test_one_damaged_record_is_one_problem_of_its_log(filled: Store, damage: str, seq: int) -> None:
-    change(filled, f"UPDATE record SET {damage} WHERE seq = {seq}")
+    change(filled, f"UPDATE record SET {damage} WHERE log = 2 AND seq = {seq}")
     assert len([problem for problem in found_in(filled) if problem.where.startswith("log ")]) == 1, found_in(filled)
 
 
 def test_a_verify_changes_nothing(filled: Store) -> None:
-    change(filled, "UPDATE record SET body = x'00' WHERE seq = 2")
+    change(filled, "UPDATE record SET body = x'00' WHERE log = 2 AND seq = 2")
     filled.database.truncate_wal()
     before = filled.database.path.read_bytes()
     found_in(filled)

@@ -21,6 +21,9 @@ DEVICE = sha256(PUBLIC).digest()[:16]
 SPACE = bytes.fromhex("5a" * 16)
 NONCE = bytes.fromhex("4e" * 16)
 LOG = sha256(DEVICE + NONCE).digest()[:16]
+OTHER_PUBLIC = Ed25519PrivateKey.from_private_bytes(bytes(range(32, 64))).public_key().public_bytes_raw()
+OTHER = sha256(OTHER_PUBLIC).digest()[:16]
+OTHER_LOG = sha256(OTHER + NONCE).digest()[:16]
 PROJECT = sha256(b"remote:github.com/org/repo").digest()[:16]
 WALL = 1_767_225_600_000
 MEMORY = "7z4q2m8k0v3h"
@@ -70,6 +73,38 @@ STEPS: list[dict[str, Any]] = [
     {"name": "save of another memory, at the same millisecond", "kind": "save", "memory": "0" * 12, "content": {"text": "short"}},
     {"name": "purge", "kind": "purge", "after": [5], "content": {}},
     {"name": "of no memory", "kind": "admit", "memory": "", "content": {}},
+    {
+        "name": "admit",
+        "kind": "admit",
+        "memory": "",
+        "content": {"key": OTHER_PUBLIC, "box": bytes.fromhex("b0" * 32), "name": "desk"},
+        "author": {},
+    },
+    {
+        "name": "revoke, two ends of one log",
+        "kind": "revoke",
+        "memory": "",
+        "content": {
+            "device": OTHER,
+            "cut": [
+                {"log": OTHER_LOG, "seq": 12, "hash": bytes.fromhex("c1" * 32)},
+                {"log": OTHER_LOG, "seq": 9, "hash": bytes.fromhex("c2" * 32)},
+            ],
+        },
+        "author": {},
+    },
+    {
+        "name": "rekey, one box",
+        "kind": "rekey",
+        "memory": "",
+        "content": {
+            "epoch": 1,
+            "key_id": bytes.fromhex("01" * 8),
+            "previous": bytes.fromhex("00" * 8),
+            "boxes": [[DEVICE, bytes.fromhex("bb" * 80)]],
+        },
+        "author": {},
+    },
 ]  # fmt: skip
 
 
@@ -126,8 +161,17 @@ def chain() -> list[dict[str, Any]]:
             place |= {"nonce": NONCE, "key": PUBLIC}
         place |= step.get("place", {})
         signed = record(pack(core), pack(place), body)
-        made.append({"name": step["name"], "salt": salt.hex(), "content": step["content"], **signed})
+        made.append({"name": step["name"], "salt": salt.hex(), "content": shown(step["content"]), **signed})
     return made
+
+
+def shown(content: Any) -> Any:
+    """A content as JSON has it: bytes in hex."""
+    if isinstance(content, dict):
+        return {name: shown(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [shown(value) for value in content]
+    return content.hex() if isinstance(content, bytes) else content
 
 
 def record(core: bytes, place: bytes, body: bytes) -> dict[str, str]:

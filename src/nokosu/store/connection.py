@@ -60,7 +60,8 @@ class Database:
         migrations: tuple[schema.Migration, ...] = schema.MIGRATIONS,
         major: int = schema.MAJOR,
     ) -> None:
-        """Open the file at *path*, which must exist, and bring its schema up to date. O(1) in its size.
+        """Open the file at *path*, which must exist, and bring its schema up to date. O(1) in its size. One that is older and
+        may not be written is not opened: StoreReadOnly.
 
         *wait_ms* bounds how long a write waits for other writers. The others are for tests: *vfs* names an apsw VFS;
         *migrations* and *major* are the schema of another version of nokosu.
@@ -144,14 +145,23 @@ class Database:
             message = f"unknown: the disk failed while saving ({error}): save it again, it will not be doubled"
             raise OutcomeUnknown(message, hint="nokosu doctor") from error
 
-    def truncate_wal(self) -> bool:
-        """Write all of the WAL into the database file and empty it; False while another process still reads from it."""
+    def truncate_wal(self, *, wait_ms: int | None = None) -> bool:
+        """Write all of the WAL into the database file and empty it; False while another process still reads from it.
+
+        Saves wait meanwhile, so whoever can try again later waits for readers less long, *wait_ms*.
+        """
+        connection = self._connection()
+        if wait_ms is not None:
+            connection.set_busy_handler(_jitter(wait_ms))
         try:
-            self._connection().wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.BusyError:
             return False
         except apsw.Error as error:
             raise self._fault(error, "the WAL still holds old bytes: ") from error
+        finally:
+            if wait_ms is not None and self._open is connection:
+                connection.set_busy_handler(_jitter(self._wait_ms))
         return True
 
     def copy_to(self, target: Path) -> None:
@@ -194,9 +204,15 @@ class Database:
     def _migrate(self) -> None:
         with self.reading() as connection:
             is_older = schema.needs_migration(connection, self._migrations)
-        if is_older and not self.read_only:
-            with self.write() as connection:
-                schema.migrate(connection, self._migrations, self._major)
+        if not is_older:
+            return
+        if self.read_only:
+            raise StoreReadOnly(
+                f"an older nokosu made the store, and this process may not write {self.path.parent} to bring it up to date",
+                hint="nokosu status, where the folder may be written",
+            )
+        with self.write() as connection:
+            schema.migrate(connection, self._migrations, self._major)
 
     def _roll_back(self, connection: Connection) -> None:
         try:

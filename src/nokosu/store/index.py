@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
+from msgspec import Struct
+
 from nokosu import records
 from nokosu.errors import RecordRefused
 from nokosu.fold import State, Status, Version, fold
@@ -49,16 +51,22 @@ class Index:
     def add(self, connection: Connection, space: int, memories: Iterable[str]) -> None:
         """Fold *memories* from their records and put them into the tables, after their records changed."""
         for memory in memories:
-            found = counted_records(connection, space, memory)
-            state = fold(found) if found is not None else DAMAGED
-            project = _project(connection, found or (), state.shown)
-            n = _put_memory(connection, space, memory, state, project)
+            found = counted(connection, space, memory)
+            state = fold(found.records) if found is not None else DAMAGED
+            project = _project(connection, found.records if found is not None else (), state.shown)
+            n = _put_memory(connection, space, memory, memory_row(connection, found or NOTHING, state, project))
             _put_edges(connection, space, memory, state)
             if has_words(state):
                 values = (n, *words_of(space, project, state.versions))
                 connection.run(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
             if state.status == Status.PURGED:
                 scrub(connection, space, memory)
+
+    def drop(self, connection: Connection, space: int, memory: str) -> None:
+        """Take a memory out altogether, before its records leave the space."""
+        self.remove(connection, space, [memory])
+        connection.run("DELETE FROM edge WHERE space = ? AND newer = ?", (space, memory))
+        connection.run("DELETE FROM memory WHERE space = ? AND id = ?", (space, memory))
 
     def rebuild(self, connection: Connection, word_table: str) -> int:
         """Make every projection of the records anew, inside the caller's transaction; how many memories there are.
@@ -79,26 +87,44 @@ class Index:
         return len(named)
 
 
-def counted_records(connection: Connection, space: int, memory: str) -> list[Record] | None:
-    """The records that name *memory* in *space*, of the devices that count there, in the order they came.
+class Counted(Struct, frozen=True):
+    """The records of one memory that count, in the order they came, and where the table has them: the number of the row
+    and of the device, by header hash.
+    """
+
+    records: list[Record]
+    rows: dict[bytes, tuple[int, int]]
+
+
+NOTHING: Final = Counted([], {})
+
+
+def counted(connection: Connection, space: int, memory: str) -> Counted | None:
+    """The records that name *memory* in *space* and count there.
 
     None when one of them is not what was written: what is left must not be taken for the memory.
     """
     rows = connection.rows(
-        f"SELECT {STRINGS}, record.hash FROM record JOIN log ON log.n = record.log "
+        f"SELECT {STRINGS}, record.hash, record.n, log.device FROM record JOIN log ON log.n = record.log "
         "JOIN member ON member.space = log.space AND member.device = log.device "
-        "WHERE record.memory = ? AND log.space = ? ORDER BY record.n",
+        "WHERE record.memory = ? AND log.space = ? AND NOT record.cut ORDER BY record.n",
         (memory, space),
     )
     try:
-        found = [records.read(header, signature, body) for header, signature, body, _ in rows]
+        found = [records.read(header, signature, body) for header, signature, body, *_ in rows]
     except RecordRefused:
         return None
     whole = all(
         record.hash == row[3] and (record.body is None or record.body_is_whole()) and record.core.memory == memory
         for record, row in zip(found, rows, strict=True)
     )
-    return found if whole else None
+    return Counted(found, {row[3]: (row[4], row[5]) for row in rows}) if whole else None
+
+
+def counted_records(connection: Connection, space: int, memory: str) -> list[Record] | None:
+    """The records of `counted`."""
+    found = counted(connection, space, memory)
+    return found.records if found is not None else None
 
 
 def text_digest(text: str) -> int:
@@ -118,43 +144,69 @@ def scrub(connection: Connection, space: int, memory: str) -> None:
             connection.run("UPDATE record SET body = NULL WHERE n = ?", (n,))
 
 
-def memory_row(connection: Connection, memory: str, state: State, project: int | None) -> tuple[Any, ...]:
+def _seen(connection: Connection, found: Iterable[Record], state: State) -> int | None:
+    """When this device saw the last of a forgotten memory's forgets, by its own clock; None for what was forgotten before
+    such times were kept, and for what is not forgotten.
+    """
+    if state.status != Status.FORGOTTEN:
+        return None
+    forgets = [record.id for record in found if record.core.kind == Kind.FORGET]
+    marks = ", ".join("?" * len(forgets))
+    row = connection.row(f"SELECT max(wall) FROM first_seen WHERE record IN ({marks})", forgets)
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def memory_row(connection: Connection, found: Counted, state: State, project: int | None) -> tuple[Any, ...]:
     """The columns of a memory that follow from its records, in the order of `MEMORY_COLUMNS`."""
-    shown = state.shown
+    shown, seen = state.shown, _seen(connection, found.records, state)
     if shown is None:
         created = state.created.core.wall if state.created else None
-        return (state.status, None, None, "", "", None, None, 0, None, created, created, None, None, state.forgotten_ms)
+        return (
+            state.status,
+            None,
+            None,
+            "",
+            "",
+            None,
+            None,
+            0,
+            None,
+            created,
+            created,
+            None,
+            None,
+            state.forgotten_ms,
+            seen,
+        )
     record, content = shown.record, shown.content
-    row = connection.row(
-        "SELECT record.n, log.device FROM record JOIN log ON log.n = record.log WHERE record.memory = ? AND record.hash = ?",
-        (memory, record.hash),
-    )
-    assert row is not None
+    n, device = found.rows[record.hash]
     assert state.created is not None
     return (
-        state.status, row[0], project, content.type, record.core.author.agent, row[1], content.importance,
+        state.status, n, project, content.type, record.core.author.agent, device, content.importance,
         int(state.in_conflict), text_digest(content.text), state.created.core.wall, record.core.wall, record.core.hlc,
-        content.expires, state.forgotten_ms,
+        content.expires, state.forgotten_ms, seen,
     )  # fmt: skip
 
 
 MEMORY_COLUMNS: Final = (
     "status", "record", "project", "type", "agent", "device", "importance", "conflict", "digest", "created", "updated", "hlc",
-    "expires", "forgotten",
+    "expires", "forgotten", "seen",
 )  # fmt: skip
 _UPDATE_MEMORY: Final = f"UPDATE memory SET {', '.join(f'{name} = ?' for name in MEMORY_COLUMNS)} WHERE n = ?"
-_INSERT_MEMORY: Final = (
-    f"INSERT INTO memory (id, space, {', '.join(MEMORY_COLUMNS)}) VALUES (?, ?, {', '.join('?' * len(MEMORY_COLUMNS))})"
-)
+_MARKS: Final = ", ".join("?" * len(MEMORY_COLUMNS))
+_INSERT_MEMORY: Final = f"INSERT INTO memory (n, id, space, {', '.join(MEMORY_COLUMNS)}) VALUES (?, ?, ?, {_MARKS})"
 
 
-def _put_memory(connection: Connection, space: int, memory: str, state: State, project: int | None) -> int:
-    values = memory_row(connection, memory, state, project)
-    row = connection.row("SELECT n FROM memory WHERE id = ? AND space = ?", (memory, space))
-    if row is not None:
+def _put_memory(connection: Connection, space: int, memory: str, values: tuple[Any, ...]) -> int:
+    row = connection.row("SELECT n, status FROM memory WHERE id = ? AND space = ?", (memory, space))
+    if row is not None and (row[1] != Status.DAMAGED or values[0] == Status.DAMAGED):
         connection.run(_UPDATE_MEMORY, (*values, row[0]))
         return int(row[0])
-    connection.run(_INSERT_MEMORY, (memory, space, *values))
+    number = None  # SQLite chooses
+    if row is not None:  # words may have stayed behind under its number: what was mended gets one that none had
+        (number,) = connection.rows("SELECT max(n) + 1 FROM memory")[0]
+        connection.run("DELETE FROM memory WHERE n = ?", (row[0],))
+    connection.run(_INSERT_MEMORY, (number, memory, space, *values))
     return connection.last_insert_rowid()
 
 

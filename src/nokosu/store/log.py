@@ -1,14 +1,14 @@
 """The log: the one door by which anything enters the store.
 
-A save, a record that arrives live, one that is fetched and one that is imported all end in `_insert`, which adds the
-record, keeps count of what is held without a gap, and has the index follow, in one transaction.
+A save, a record that arrives live, one that is fetched and one that is imported all end in `_insert_all`, which adds the
+records, keeps count of what is held without a gap, and has the index and the roster follow, in one transaction.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from enum import Enum
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from itertools import islice
 from typing import Any, Final
@@ -16,29 +16,28 @@ from typing import Any, Final
 from msgspec import Struct
 
 from nokosu import clock, ids, limits, records
-from nokosu.errors import RecordRefused
+from nokosu.errors import RecordRefused, Refused, StoreDamaged
 from nokosu.identity import keys
-from nokosu.records import Author, Content, Core, Kind, Position, Record
-from nokosu.store import roster
+from nokosu.records import ROSTER_KINDS, Author, Content, Core, Kind, Position, Record, RosterContent
+from nokosu.store import chain, counting, roster
+from nokosu.store.chain import Appended
 from nokosu.store.connection import Database
 from nokosu.store.index import STRINGS, Index
+from nokosu.store.reading import damaged
 from nokosu.store.roster import Space
 from nokosu.store.sqlite import Connection
 
-_BATCH: Final = 64  # records verified ahead of each look at the time
+__all__ = ["Appended", "Entry", "Head", "Log"]
 
+_BATCH: Final = 64  # records verified ahead of each transaction
+_RUN: Final = 16  # records of one space added ahead of each look at the time
+_RUN_BYTES: Final = 16 * 1024
 
-class Appended(Enum):
-    """What became of a record that was appended."""
-
-    NEW = "new"
-    DUPLICATE = "duplicate"  # it was here already: peers echo, and reconcile fetches what a subscriber brought
-    AHEAD = "ahead"  # new, and findable, but a record before it is missing: the vector waits
-    BRANCH = "branch"  # new, and it shares its number with another record: the log was continued twice
+OnRefused = Callable[[Record, RecordRefused], None]
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """What a record is to say; the log gives it its time, its place and its signature.
+    """What a record is to say; the log gives it its time, its place and its signature. `memory` is empty for the roster's.
 
     `after` holds the memory's heads; `unknown` the content's fields of a later version that an edit carries on.
     """
@@ -46,7 +45,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     kind: Kind
     memory: str
     author: Author
-    content: Content | None = None
+    content: Content | RosterContent | None = None
     after: tuple[bytes, ...] = ()
     unknown: dict[str, Any] = {}
 
@@ -59,15 +58,50 @@ class Head(Struct, frozen=True):
     hash: bytes
 
 
+class _Checked(Struct, frozen=True):
+    """A record from elsewhere, what is wrong with its signature, and whether that was looked at."""
+
+    record: Record
+    refused: RecordRefused | None
+    verified: bool
+
+
+class _Entering(Struct, frozen=True):
+    """A record that may enter, the log it goes to, and whether its device was revoked."""
+
+    record: Record
+    log: int
+    revoked: bool
+
+
+class _OwnLog(Struct, frozen=True):
+    n: int
+    id: bytes
+    nonce: bytes
+
+
 class Log:
     """All logs of all spaces in one database."""
 
-    def __init__(self, database: Database, index: Index, *, wall_clock: clock.WallClock, random: ids.Random) -> None:
+    def __init__(
+        self,
+        database: Database,
+        index: Index,
+        *,
+        wall_clock: clock.WallClock,
+        random: ids.Random,
+        settled_at_once: int = limits.SETTLED_AT_ONCE_MAX,
+    ) -> None:
+        """Take the logs of *database*. *settled_at_once* bounds how many memories one transaction folds anew when a roster
+        changes; it is for tests.
+        """
         self._database = database
         self._index = index
+        self._settled_at_once = settled_at_once
         self._wall_clock = wall_clock
         self._random = random
         self._key: keys.SigningKey | None = None
+        self._public_keys: dict[bytes, bytes] = {}  # a device's id is the hash of its key, so these never change
 
     def append(self, record: Record) -> Appended:
         """Add a record from elsewhere to the log and the index in one transaction.
@@ -75,30 +109,55 @@ class Log:
         Appending a record twice is normal: peers echo, and reconcile fetches what a subscriber already brought.
 
         Raises:
-            RecordRefused: its space or device is not known here, it does not belong to its log, or its signature is not
-            the device's. StoreLocked: another process held the write lock too long; nothing was written.
+            RecordRefused: its space is not known here, its device was never admitted to it, it does not belong to its log,
+            or its signature is not the device's. StoreLocked: another process held the write lock too long; nothing was
+            written.
         """
         return self.append_many([record])[0]
 
-    def append_many(self, batch: Iterable[Record]) -> list[Appended]:
+    def append_many(self, batch: Iterable[Record], *, refused: OnRefused | None = None) -> list[Appended]:
         """Add many records, each as `append` does, in transactions that hold the write lock for at most 20 ms each.
 
+        A record that may not enter is told to *refused*, which may not write, and skipped: its outcome is REFUSED.
+
         Raises:
-            RecordRefused: one of them may not enter; those before it may already be in the log.
+            RecordRefused: without *refused*, one of them may not enter; those before it may already be in the log.
         """
         outcomes: list[Appended] = []
         waiting = iter(batch)
         while part := list(islice(waiting, _BATCH)):
-            while part:
+            checked = [self._checked(record) for record in part]
+            while checked:
                 with self._database.write() as connection:
-                    done = self._append_for_a_while(connection, part)
-                outcomes += done
-                part = part[len(done) :]
+                    done = self._append_for_a_while(connection, checked, lenient=refused is not None)
+                for one, (outcome, error) in zip(checked, done, strict=False):
+                    outcomes.append(outcome)
+                    if error is not None and refused is not None:
+                        refused(one.record, error)
+                checked = checked[len(done) :]
+        self.settle()
         return outcomes
 
+    def settle(self) -> None:
+        """Fold anew what the last change of a roster left for later; see `counting`."""
+        while rows := self._database.rows("SELECT n, id, name FROM space WHERE unsettled"):
+            left = False
+            for row in rows:
+                with self._database.write() as connection:
+                    left |= counting.settle(connection, self._index, Space(*row), most=self._settled_at_once)
+            if not left:
+                return
+
     def write(self, connection: Connection, space: Space, entries: Sequence[Entry]) -> list[Record]:
-        """Sign *entries* as this device's next records in *space* and add them, inside the caller's transaction."""
+        """Sign *entries* as this device's next records in *space* and add them, inside the caller's transaction.
+
+        Where the memories of *space* are moving to another one, those concerned go first, and the entries follow them.
+
+        Raises:
+            Refused: this device does not belong to the space, or no longer.
+        """
         device, key = roster.own_device(connection), self._signing_key(connection)
+        space = self._open_to(connection, space, device, entries)
         log, head = self._own_log(connection, space, device)
         high_water = _high_water(connection)
         made = []
@@ -121,27 +180,38 @@ class Log:
             made.append(record)
             head = Head(log.id, record.place.seq, record.hash)
         _keep_high_water(connection, high_water)
-        self._insert_all(connection, space.n, [(log.n, record) for record in made])
+        run = [_Entering(record, log.n, revoked=False) for record in made]
+        insert_all(connection, self._index, space, run, wall_ms=self._wall_clock())
+        if any(record.core.kind in ROSTER_KINDS for record in made):
+            counting.settle(connection, self._index, space, most=self._settled_at_once)
         return made
 
-    def copy_own(self, connection: Connection, source: Space, target: Space) -> int:
-        """Append this device's records of *source* again in *target*, record ids unchanged; how many were new there.
+    def carry(self, connection: Connection, source: Space, target: Space, memory: str) -> None:
+        """Append this device's records of one memory again in *target*, their ids unchanged, and take them out of
+        *source*, inside the caller's transaction. Only a space that nobody else is in can be left like this.
 
-        Doing it again adds only what is missing, so it can be resumed.
+        Raises:
+            StoreDamaged: one of them is not what was written, or not ours; nothing was moved.
         """
         device, key = roster.own_device(connection), self._signing_key(connection)
-        present = {record.id for record in _records_of(connection, target, device)}
+        leaving = _records_of(connection, source, memory)
+        if any(record.core.device != device.id for record in leaving):
+            raise StoreDamaged(f"memory {memory} has records of another device", hint="nokosu verify")
+        present = {record.id for record in _records_of(connection, target, memory)}
+        self._index.drop(connection, source.n, memory)
+        connection.run(
+            "DELETE FROM record WHERE memory = ? AND log IN (SELECT n FROM log WHERE space = ?)", (memory, source.n)
+        )
         log, head = self._own_log(connection, target, device)
         copies = []
-        for original in _records_of(connection, source, device):
+        for original in leaving:
             if original.id in present:
                 continue
             record = _signed(key, records.core_bytes(original), original.body, _next_place(key, target, log, head))
             present.add(record.id)
-            copies.append(record)
+            copies.append(_Entering(record, log.n, revoked=False))
             head = Head(log.id, record.place.seq, record.hash)
-        self._insert_all(connection, target.n, [(log.n, record) for record in copies])
-        return len(copies)
+        insert_all(connection, self._index, target, copies, wall_ms=self._wall_clock())
 
     def vector(self, space: Space) -> list[Head]:
         """For each log and branch of *space*: the highest number held without a gap, and the header hash there, in
@@ -153,32 +223,61 @@ class Log:
         )
         return [Head(*row) for row in rows]
 
-    def _append_for_a_while(self, connection: Connection, part: list[Record]) -> list[Appended]:
-        """Append from the beginning of *part* until the time that a batch may hold the lock is over; at least one."""
+    def _checked(self, record: Record) -> _Checked:
+        """Look at a signature before the write lock is taken. A device that is not known yet may be admitted by a record
+        before this one: then the door looks.
+        """
+        public = self._public_keys.get(record.core.device)
+        if public is None:
+            row = self._database.row("SELECT public_key FROM device WHERE id = ?", (record.core.device,))
+            if row is None:
+                return _Checked(record, None, verified=False)
+            public = self._public_keys[record.core.device] = row[0]
+        return _Checked(record, _signature_refused(public, record), verified=True)
+
+    def _append_for_a_while(
+        self, connection: Connection, checked: Sequence[_Checked], *, lenient: bool
+    ) -> list[tuple[Appended, RecordRefused | None]]:
+        """Append from the beginning of *checked* until the time that a batch may hold the lock is over; at least one."""
         until = time.monotonic() + limits.BATCH_HOLD_MS_MAX / 1000
         high_water = _high_water(connection)
         wall = self._wall_clock()
-        outcomes: list[Appended] = []
-        for record in part:
-            space, log = self._admitted(connection, record)
-            high_water = clock.observe(high_water, record.core.hlc, wall)
-            outcomes += self._insert_all(connection, space, [(log, record)])
-            if time.monotonic() >= until:
-                break
+        batch = _Batch(connection, self._index, wall, self._settled_at_once)
+        for one in checked:
+            try:
+                batch.take(one)
+            except RecordRefused as error:
+                if not lenient:
+                    raise
+                batch.refuse(error)
+            else:
+                high_water = clock.observe(high_water, one.record.core.hlc, wall)
+            if batch.is_full:
+                batch.insert()
+                if time.monotonic() >= until:
+                    break
+        batch.settle()
         _keep_high_water(connection, high_water)
-        return outcomes
+        return batch.done
 
-    def _admitted(self, connection: Connection, record: Record) -> tuple[int, int]:
-        """The numbers of the space and the log that *record* belongs to, after checking that it does."""
-        space = connection.row("SELECT n FROM space WHERE id = ?", (record.place.space,))
-        device = connection.row("SELECT n, public_key FROM device WHERE id = ?", (record.core.device,))
-        if space is None:
-            raise RecordRefused("space: not one that this device is in", field="space")
-        if device is None:
-            raise RecordRefused("device: not one that is known here", field="device")
-        if not keys.verifies(device[1], record.signature, record.header):
-            raise RecordRefused("signature: not made by the device", field="signature")
-        return space[0], _log_of(connection, record.place.log, space[0], device[0])
+    def _open_to(self, connection: Connection, space: Space, device: roster.Device, entries: Sequence[Entry]) -> Space:
+        """The space that this device may write to: *space*, or where its memories are moving."""
+        row = connection.row(
+            "SELECT member.revoked, target.n, target.id, target.name FROM space "
+            "LEFT JOIN space AS target ON target.n = space.moving_to "
+            "LEFT JOIN member ON member.space = space.n AND member.device = ? WHERE space.n = ?",
+            (device.n, space.n),
+        )
+        revoked, *target = row if row is not None else (None, None)
+        if revoked is None or revoked:
+            reason = "was removed from" if revoked else "does not belong to"
+            raise Refused(f"not saved: this device {reason} the space {space.name!a}", hint="nokosu space list")
+        if target[0] is None:
+            return space
+        moved = Space(*target)
+        for memory in dict.fromkeys(entry.memory for entry in entries if entry.memory):
+            self.carry(connection, space, moved, memory)
+        return self._open_to(connection, moved, device, ())
 
     def _own_log(self, connection: Connection, space: Space, device: roster.Device) -> tuple[_OwnLog, Head | None]:
         """The log that this device writes in *space*, and its end. A fresh one at first, and when the old one has
@@ -203,18 +302,211 @@ class Log:
             self._key = roster.signing_key(connection)
         return self._key
 
-    def _insert_all(self, connection: Connection, space: int, batch: Sequence[tuple[int, Record]]) -> list[Appended]:
-        touched = {record.core.memory for _, record in batch if record.core.memory}
-        self._index.remove(connection, space, touched)
-        outcomes = [_insert(connection, log, record) for log, record in batch]
-        self._index.add(connection, space, touched)
-        return outcomes
+
+def append_within(connection: Connection, index: Index, batch: Iterable[Record]) -> None:
+    """Append records from elsewhere inside the caller's transaction: few, such as those that come with an invitation.
+
+    Raises:
+        RecordRefused: one of them may not enter.
+    """
+    entering = _Batch(connection, index, 0)
+    for record in batch:
+        entering.take(_Checked(record, None, verified=False))
+    entering.settle()
 
 
-class _OwnLog(Struct, frozen=True):
-    n: int
-    id: bytes
-    nonce: bytes
+class _Inserted(Struct, frozen=True):
+    """What became of the records of a run, and whether the roster has to be folded anew because of them."""
+
+    outcomes: list[Appended]
+    unsettles: bool
+
+
+class _Batch:
+    """Records on their way into the store in one transaction: the door, and runs of one space behind it."""
+
+    def __init__(
+        self, connection: Connection, index: Index, wall_ms: int, settled_at_once: int = limits.SETTLED_AT_ONCE_MAX
+    ) -> None:
+        self.done: list[tuple[Appended, RecordRefused | None]] = []
+        self._connection = connection
+        self._index = index
+        self._wall_ms = wall_ms
+        self._settled_at_once = settled_at_once
+        self._run: list[_Entering] = []
+        self._run_space: Space | None = None
+        self._run_bytes = 0
+        self._hashes: set[bytes] = set()
+        self._spaces: dict[bytes, Space | None] = {}
+        self._members: dict[tuple[int, bytes], tuple[int, bytes, int] | None] = {}
+        self._logs: dict[tuple[bytes, int, int], int] = {}
+        self._unsettled: dict[int, Space] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to insert, and to look at the clock."""
+        return len(self._run) >= _RUN or self._run_bytes >= _RUN_BYTES
+
+    def take(self, one: _Checked) -> None:
+        """Let a record through the door, into the run.
+
+        Raises:
+            RecordRefused: it may not enter.
+        """
+        record = one.record
+        space = self._space(record)
+        if record.core.kind not in ROSTER_KINDS:
+            self._catch_up()
+        n, public, revoked = self._member(space, record)
+        if not one.verified and (error := _signature_refused(public, record)) is not None:
+            raise error
+        if one.refused is not None:
+            raise one.refused
+        log = self._log_of(record, space, n)
+        if self._run and (space != self._run_space or record.hash in self._hashes):
+            self.insert()
+        self._run.append(_Entering(record, log, bool(revoked)))
+        self._run_space = space
+        self._run_bytes += record.size
+        self._hashes.add(record.hash)
+
+    def refuse(self, error: RecordRefused) -> None:
+        """Note, in its place among the others, that a record may not enter."""
+        self.insert()
+        self.done.append((Appended.REFUSED, error))
+
+    def insert(self) -> None:
+        """Add the records of the run."""
+        if not self._run or self._run_space is None:
+            return
+        inserted = insert_all(self._connection, self._index, self._run_space, self._run, wall_ms=self._wall_ms)
+        self.done += [(outcome, None) for outcome in inserted.outcomes]
+        if inserted.unsettles:
+            self._unsettled[self._run_space.n] = self._run_space
+        self._run, self._run_bytes, self._hashes = [], 0, set()
+
+    def settle(self) -> None:
+        """Add the records of the run, and have the rosters that they change follow."""
+        self.insert()
+        for space in self._unsettled.values():
+            counting.settle(self._connection, self._index, space, most=self._settled_at_once)
+        self._unsettled.clear()
+        self._members.clear()
+
+    def _catch_up(self) -> None:
+        """Have the roster follow what was said before this record: a purge of a device revoked just now may scrub nothing."""
+        if self._unsettled or any(one.record.core.kind in ROSTER_KINDS for one in self._run):
+            self.settle()
+
+    def _space(self, record: Record) -> Space:
+        id = record.place.space
+        if id not in self._spaces:
+            self._spaces[id] = roster.space_with(self._connection, id)
+        space = self._spaces[id]
+        if space is None:
+            raise RecordRefused("space: not one that this device is in", field="space")
+        return space
+
+    def _member(self, space: Space, record: Record) -> tuple[int, bytes, int]:
+        """The author's number and public key, and whether it was revoked; it may be admitted by a record just taken."""
+        found = self._looked_up(space, record.core.device)
+        if found is None:
+            self.settle()
+            found = self._looked_up(space, record.core.device)
+        if found is None:
+            raise RecordRefused("device: not one that was admitted to the space", field="device")
+        return found
+
+    def _looked_up(self, space: Space, device: bytes) -> tuple[int, bytes, int] | None:
+        at = (space.n, device)
+        if at not in self._members:
+            row = self._connection.row(
+                "SELECT device.n, device.public_key, member.revoked FROM device JOIN member ON member.device = device.n "
+                "WHERE device.id = ? AND member.space = ?",
+                (device, space.n),
+            )
+            self._members[at] = (row[0], row[1], row[2]) if row is not None else None
+        return self._members[at]
+
+    def _log_of(self, record: Record, space: Space, device: int) -> int:
+        at = (record.place.log, space.n, device)
+        if at not in self._logs:
+            self._logs[at] = _log_of(self._connection, *at)
+        return self._logs[at]
+
+
+class _Arrival(Struct, frozen=True):
+    """A record that is about to be added: the row that holds it already, what else has its number, what is to be done."""
+
+    one: _Entering
+    row: chain.Held | None
+    shares: bool
+    mended: bool
+
+    @property
+    def fills(self) -> bool:
+        """Whether it brings the body that its row came without."""
+        return self.row is not None and self.row.body is None and self.one.record.body is not None
+
+    @property
+    def changes(self) -> bool:
+        """Whether the store will be another one for it."""
+        return self.row is None or self.mended or self.fills
+
+
+def insert_all(
+    connection: Connection, index: Index, space: Space, run: Sequence[_Entering], *, wall_ms: int
+) -> _Inserted:
+    """Add different records of one space, which the door has let in, and have the index follow."""
+    arrivals = [_arrival(connection, one) for one in run]
+    touched = sorted({one.one.record.core.memory for one in arrivals if one.changes} - {""})
+    index.remove(connection, space.n, touched)
+    numbers: Counter[tuple[int, int]] = Counter()
+    outcomes = []
+    for arrival in arrivals:
+        at = (arrival.one.log, arrival.one.record.place.seq)
+        outcomes.append(_put(connection, arrival, shares=arrival.shares or at in numbers, wall_ms=wall_ms))
+        numbers[at] += arrival.row is None
+    index.add(connection, space.n, touched)
+    return _Inserted(outcomes, any(_unsettles(connection, space, one, numbers) for one in arrivals if one.changes))
+
+
+def _arrival(connection: Connection, one: _Entering) -> _Arrival:
+    """What to do about one record. Damage in its row is mended at once: the words of the memory, which are to be taken
+    out next, were put in from the whole bytes.
+    """
+    rows = chain.held(connection, one.log, one.record.place.seq)
+    row = chain.same(rows, one.record)
+    return _Arrival(one, row, bool(rows), row is not None and chain.mend(connection, row, one.record))
+
+
+def _put(connection: Connection, arrival: _Arrival, *, shares: bool, wall_ms: int) -> Appended:
+    one = arrival.one
+    if arrival.row is None:
+        return chain.insert(connection, one.log, one.record, cut=one.revoked, seen_ms=wall_ms, shares=shares)
+    if arrival.fills:  # the index scrubs it again where a purge says so
+        chain.fill(connection, arrival.row, one.record)
+    return Appended.DUPLICATE
+
+
+def _unsettles(connection: Connection, space: Space, arrival: _Arrival, numbers: Counter[tuple[int, int]]) -> bool:
+    """Whether the roster has to be folded anew: it says something of the roster, or it is a revoked device's and completes
+    a chain to a cut, being its end or lying below records that were here before.
+    """
+    record, log = arrival.one.record, arrival.one.log
+    if record.core.kind in ROSTER_KINDS:
+        return True
+    if not arrival.one.revoked:
+        return False
+    if connection.row("SELECT 1 FROM cut_end WHERE space = ? AND hash = ?", (space.n, record.hash)) is not None:
+        return True
+    return chain.count(connection, log, record.place.seq + 1) > numbers[log, record.place.seq + 1]
+
+
+def _signature_refused(public: bytes, record: Record) -> RecordRefused | None:
+    if keys.verifies(public, record.signature, record.header):
+        return None
+    return RecordRefused("signature: not made by the device", field="signature")
 
 
 def _log_of(connection: Connection, id: bytes, space: int, device: int) -> int:
@@ -249,83 +541,25 @@ def _signed(key: keys.SigningKey, core: bytes, body: bytes | None, place: Positi
     return records.parse(header, key.sign(header), body)  # what others would refuse, we do not write
 
 
-def _insert(connection: Connection, log: int, record: Record) -> Appended:
-    """Add one record to its log; the caller has checked it, and sees to the index."""
-    seq = record.place.seq
-    there = connection.rows("SELECT n, hash, body IS NULL FROM record WHERE log = ? AND seq = ?", (log, seq))
-    for n, hash, bodiless in there:
-        if hash == record.hash:
-            if bodiless and record.body is not None:  # the index scrubs it again where a purge says so
-                connection.run("UPDATE record SET body = ? WHERE n = ?", (record.body, n))
-            return Appended.DUPLICATE
-    linked = seq == 1 or _is_linked(connection, log, seq - 1, record.place.prev)
-    connection.run(
-        "INSERT INTO record (log, seq, linked, memory, hash, header, signature, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (log, seq, linked, record.core.memory, record.hash, record.header, record.signature, record.body),
-    )
-    if not linked:
-        return Appended.AHEAD
-    move_head(connection, log, seq, record.place.prev, record.hash)
-    _link_what_follows(connection, log, seq, record.hash)
-    return Appended.BRANCH if there else Appended.NEW
+def _records_of(connection: Connection, space: Space, memory: str) -> list[Record]:
+    """All records of one memory in one space, whether they count or not, in the order they came.
 
-
-def _is_linked(connection: Connection, log: int, seq: int, hash: bytes) -> bool:
-    row = connection.row("SELECT 1 FROM record WHERE log = ? AND seq = ? AND hash = ? AND linked", (log, seq, hash))
-    return row is not None
-
-
-def _link_what_follows(connection: Connection, log: int, seq: int, hash: bytes) -> None:
-    """Records that waited for this one, and those that waited for them, are now held without a gap."""
-    waiting = [(seq, hash)]
-    while waiting:
-        seq, hash = waiting.pop()
-        rows = connection.rows(
-            "SELECT n, hash, header, signature FROM record WHERE log = ? AND seq = ? AND NOT linked", (log, seq + 1)
-        )
-        for n, next_hash, header, signature in rows:
-            if records.read(header, signature, None).place.prev == hash:
-                connection.run("UPDATE record SET linked = 1 WHERE n = ?", (n,))
-                move_head(connection, log, seq + 1, hash, next_hash)
-                waiting.append((seq + 1, next_hash))
-
-
-def move_head(connection: Connection, log: int, seq: int, prev: bytes, hash: bytes) -> None:
-    """The end of a log moves on by one record; where the record before was no end, a branch begins."""
-    connection.run("DELETE FROM head WHERE log = ? AND seq = ? AND hash = ?", (log, seq - 1, prev))
-    connection.run("INSERT INTO head (log, seq, hash) VALUES (?, ?, ?)", (log, seq, hash))
-
-
-def relink(connection: Connection) -> None:
-    """Compute anew, from the records alone, what is held without a gap: `linked` and `head`."""
-    connection.run("DELETE FROM head")
-    for (log,) in connection.rows("SELECT n FROM log ORDER BY n"):
-        ends: set[bytes] = set()
-        before: set[bytes] = set()
-        before_seq = 0
-        rows = connection.rows(
-            "SELECT n, seq, linked, hash, header, signature FROM record WHERE log = ? ORDER BY seq, n", (log,)
-        )
-        for n, seq, linked, hash, header, signature in rows:
-            if seq != before_seq:
-                before, before_seq = (ends if seq == before_seq + 1 else set()), seq
-                ends = set()
-            prev = records.read(header, signature, None).place.prev
-            holds = seq == 1 or prev in before
-            if holds:
-                ends.add(hash)
-                move_head(connection, log, seq, prev, hash)
-            if holds != bool(linked):
-                connection.run("UPDATE record SET linked = ? WHERE n = ?", (holds, n))
-
-
-def _records_of(connection: Connection, space: Space, device: roster.Device) -> Iterator[Record]:
+    Raises:
+        StoreDamaged: one of them is not what was written.
+    """
     rows = connection.rows(
-        f"SELECT {STRINGS} FROM record JOIN log ON log.n = record.log "
-        "WHERE log.space = ? AND log.device = ? ORDER BY record.n",
-        (space.n, device.n),
+        f"SELECT {STRINGS}, record.hash FROM record JOIN log ON log.n = record.log "
+        "WHERE record.memory = ? AND log.space = ? ORDER BY record.n",
+        (memory, space.n),
     )
-    return (records.read(*row) for row in rows)
+    try:
+        found = [records.read(header, signature, body) for header, signature, body, _ in rows]
+    except RecordRefused:
+        raise damaged(memory) from None
+    for record, row in zip(found, rows, strict=True):
+        if record.hash != row[3] or not (record.body is None or record.body_is_whole()):
+            raise damaged(memory)
+    return found
 
 
 def _high_water(connection: Connection) -> int:

@@ -46,6 +46,7 @@ class MemoryRow(Struct, frozen=True):
     hlc: int | None
     expires: int | None
     forgotten: int | None
+    seen: int | None
     has_newer: int
 
     @property
@@ -57,7 +58,7 @@ class MemoryRow(Struct, frozen=True):
 COLUMNS = (
     "memory.n, memory.id, memory.space, space.name, memory.status, memory.record, root.n, coalesce(root.name, ''), memory.type, "
     "memory.agent, memory.device, coalesce(device.name, ''), memory.importance, memory.conflict, memory.created, memory.updated, "
-    "memory.hlc, memory.expires, memory.forgotten, "
+    "memory.hlc, memory.expires, memory.forgotten, memory.seen, "
     "EXISTS (SELECT 1 FROM edge WHERE edge.space = memory.space AND edge.older = memory.id)"
 )
 TABLES = (

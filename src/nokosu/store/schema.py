@@ -1,10 +1,12 @@
 """The tables, and how a file of an older version becomes one of this version.
 
-`record` is the truth; `memory`, `edge`, `head`, `project`, `project_key` and the full-text index `word` are projections
-that `rebuild` can make anew; `place` is a cache. A migration is a function that is applied once, in one transaction
-together with the note that it ran. Within a major version migrations only add, so that an older process may go on
-writing beside a newer one; anything else, a change of the tokeniser included, raises the major version and makes older
-processes stop writing.
+`record` is the truth; `member`, `cut_end`, `memory`, `edge`, `head`, `project`, `project_key` and the full-text index `word` are
+projections that `rebuild` can make anew, and so are the columns `linked` and `cut`; `place` is a cache. What no record
+tells and this device alone knows lies in `device`, `space`, `secret`, `first_seen`, `vector`, `address` and `refusal`.
+
+A migration is a function that is applied once, in one transaction together with the note that it ran. Within a major
+version migrations only add, so that an older process may go on writing beside a newer one; anything else, a change of the
+tokeniser included, raises the major version and makes older processes stop writing.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from nokosu.errors import StoreDamaged, StoreUpgraded
+from nokosu.identity import secrets
 from nokosu.store.sqlite import Connection
 
 Migration = Callable[[Connection], None]
@@ -25,6 +28,17 @@ def m001_tables(connection: Connection) -> None:
     """The first schema."""
     connection.run(_TABLES)
     connection.run(WORD_TABLE)
+
+
+def m002_mesh(connection: Connection) -> None:
+    """What a store knows once its spaces are shared: who counts, the secrets, and how far the others are."""
+    connection.run(_MESH)
+    rows = connection.rows("SELECT n, secret FROM space")
+    for space, secret in rows:
+        connection.run(
+            "INSERT INTO secret (space, key_id, epoch, secret) VALUES (?, ?, 0, ?)",
+            (space, secrets.key_id(secret), secret),
+        )
 
 
 # STRICT: a value of another type than its column's is a bug when it is written, and damage when it is read.
@@ -72,6 +86,51 @@ CREATE TABLE place (path BLOB PRIMARY KEY, stamp TEXT NOT NULL, root BLOB NOT NU
     WITHOUT ROWID, STRICT;
 """
 
+_MESH: Final = """
+-- `founder`: the public key of the device that made the space, whose word admits the others. `moving_to`: the space that its
+-- memories go to, one after the other, until it is empty. `unsettled`: some of its records are yet to be counted, or not
+-- counted any more, as the roster says. `port` and `listen`: where this device listens, once somebody was invited.
+ALTER TABLE space ADD COLUMN founder BLOB;
+ALTER TABLE space ADD COLUMN moving_to INTEGER REFERENCES space;
+ALTER TABLE space ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE space ADD COLUMN port INTEGER;
+ALTER TABLE space ADD COLUMN listen TEXT;
+UPDATE space SET founder = (SELECT public_key FROM device WHERE private_key IS NOT NULL ORDER BY n LIMIT 1);
+
+-- Everyone who was ever admitted: the door. `revoked`: no longer a member. `named` is the hybrid time of the name.
+ALTER TABLE member ADD COLUMN revoked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE member ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE member ADD COLUMN named INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE member ADD COLUMN box_key BLOB;
+ALTER TABLE member ADD COLUMN admitted INTEGER NOT NULL DEFAULT 0;
+
+-- `cut`: it is of a revoked device and beyond a cut-off, or of one that nobody could admit, so it counts nowhere.
+ALTER TABLE record ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX record_cut ON record (log) WHERE cut;
+CREATE INDEX record_ahead ON record (log, seq) WHERE NOT linked;
+
+-- The ends of logs that the cuts against revoked devices name: when such a record comes, those below it begin to count.
+CREATE TABLE cut_end (space INTEGER NOT NULL REFERENCES space, hash BLOB NOT NULL, PRIMARY KEY (space, hash)) WITHOUT ROWID, STRICT;
+
+-- When this device first saw a `forget`, by its id and our clock: a wrong clock elsewhere neither hastens nor delays a purge.
+CREATE TABLE first_seen (record BLOB PRIMARY KEY, wall INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+ALTER TABLE memory ADD COLUMN seen INTEGER;
+
+-- Secrets of a space that this device knows; `hlc` and `record` are of the `rekey` that made it, if it is here and counts.
+CREATE TABLE secret (space INTEGER NOT NULL REFERENCES space, key_id BLOB NOT NULL, epoch INTEGER NOT NULL, secret BLOB NOT NULL,
+                     hlc INTEGER NOT NULL DEFAULT 0, record BLOB NOT NULL DEFAULT x'', counts INTEGER NOT NULL DEFAULT 1,
+                     PRIMARY KEY (space, key_id)) WITHOUT ROWID, STRICT;
+
+-- The others: what each last announced, where it was reached, and what of theirs was refused.
+CREATE TABLE vector (space INTEGER NOT NULL REFERENCES space, device INTEGER NOT NULL REFERENCES device, counter INTEGER NOT NULL,
+                     seen_ms INTEGER NOT NULL, payload BLOB NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (space, device))
+    WITHOUT ROWID, STRICT;
+CREATE TABLE address (space INTEGER NOT NULL REFERENCES space, device BLOB NOT NULL, address TEXT NOT NULL, source TEXT NOT NULL,
+                      heard INTEGER NOT NULL, PRIMARY KEY (space, device, address)) WITHOUT ROWID, STRICT;
+CREATE TABLE refusal (space INTEGER NOT NULL REFERENCES space, device BLOB NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
+                      last_ms INTEGER NOT NULL, PRIMARY KEY (space, device, reason)) WITHOUT ROWID, STRICT;
+"""
+
 # Contentless: the text is kept once, in the log; `secure-delete` because the plain delete leaves words in the index's
 # pages.
 WORD_TABLE: Final = """
@@ -80,7 +139,7 @@ CREATE VIRTUAL TABLE word USING fts5
 INSERT INTO word (word, rank) VALUES ('secure-delete', 1);
 """
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (m001_tables,)
+MIGRATIONS: Final[tuple[Migration, ...]] = (m001_tables, m002_mesh)
 MAJOR: Final = 1
 
 

@@ -15,17 +15,17 @@ import apsw
 from msgspec import Struct
 
 from nokosu import ids, records
-from nokosu.errors import RecordRefused
+from nokosu.errors import RecordRefused, StoreDamaged
 from nokosu.fold import fold
 from nokosu.identity import keys
 from nokosu.memory import Problem, Verified
 from nokosu.records import Kind, Record
-from nokosu.store import index, projects, schema
+from nokosu.store import counting, index, projects, roster, schema
 from nokosu.store.connection import Database
 from nokosu.store.sqlite import Connection
 
 _COMPARED: Final = ("status", "record", "type", "agent", "device", "importance", "conflict", "digest", "created", "updated", "hlc",
-                    "expires", "forgotten")  # fmt: skip
+                    "expires", "forgotten", "seen")  # fmt: skip
 
 
 def verify(database: Database) -> Verified:
@@ -33,14 +33,18 @@ def verify(database: Database) -> Verified:
     with database.reading() as connection:
         problems = [*_file(connection)]
         logs = _column(connection, "SELECT n FROM log ORDER BY n")
-        counted = 0
+        counted, waiting = 0, 0
         for log in logs:
-            sound, found = _log(connection, log)
+            sound, behind, found = _log(connection, log)
             counted += sound
+            waiting += behind
             problems += found
+        problems += _rosters(connection)
         memories = _memories(connection)
         problems += _index(connection, memories)
-        return Verified(logs=len(logs), records=counted, memories=len(memories), problems=tuple(problems))
+        return Verified(
+            logs=len(logs), records=counted, memories=len(memories), problems=tuple(problems), waiting=waiting
+        )
 
 
 def _file(connection: Connection) -> Iterator[Problem]:
@@ -53,10 +57,37 @@ def _file(connection: Connection) -> Iterator[Problem]:
         yield Problem(where="file", what=str(error))
 
 
+def _rosters(connection: Connection) -> Iterator[Problem]:
+    """Where the members, or what counts, are not what the roster's records say."""
+    for space in roster.spaces(connection):
+        where = f"space {space.name}"
+        try:
+            folded = counting.roster_of(connection, space)
+        except StoreDamaged as error:
+            yield Problem(where=where, what=error.message)
+            continue
+        if folded is None:
+            yield Problem(where=where, what="a record of its roster is damaged: who belongs to it stays as it was")
+            continue
+        if counting.members_there(connection, space) != counting.members_due(folded):
+            yield Problem(where=where, what="its members are not as the log says (nokosu rebuild)")
+        row = connection.row("SELECT unsettled FROM space WHERE n = ?", (space.n,))
+        changes = counting.changes(connection, space, folded)
+        if changes and not (row and row[0]):
+            what = f"{len(changes)} records count, or not, otherwise than the roster says (nokosu rebuild)"
+            yield Problem(where=where, what=what, memory=changes[0].memory)
+
+
 class _Log(Struct, frozen=True):
+    """A log that is checked. `is_whole`: all of it is to be here, because it is this device's own, or nobody shares it.
+    `is_leaving`: its memories are moving to another space one by one, so gaps are as they should be.
+    """
+
     id: bytes
     public_key: bytes
     space: int
+    is_whole: bool
+    is_leaving: bool
 
     @property
     def name(self) -> str:
@@ -72,43 +103,70 @@ class _Row(Struct, frozen=True):
     hash: bytes
 
 
-def _log(connection: Connection, log: int) -> tuple[int, list[Problem]]:
-    """How many records of one log are what was signed, and what is wrong with the others, with its chain and its
-    heads.
+class _Chain:
+    """What holds of a log's records, as far as they were looked at in order of their numbers."""
+
+    def __init__(self) -> None:
+        self.ends: dict[bytes, int] = {}  # header hashes held without a gap that nothing follows yet, and their numbers
+        self._seq = 0
+        self._before: set[bytes] = set()
+        self._here: set[bytes] = set()
+
+    def reach(self, seq: int) -> int:
+        """Go on to the records with number *seq*; how many numbers were left out on the way."""
+        left_out, self._seq = seq - self._seq - 1, seq
+        self._before, self._here = set() if left_out else self._here, set()
+        return left_out
+
+    def add(self, row: _Row, record: Record | None) -> bool:
+        """Take a record in; whether it is linked. One that cannot be read is what its row says."""
+        linked = bool(row.linked) if record is None else self._seq == 1 or record.place.prev in self._before
+        if linked:
+            self._here.add(row.hash)
+            self.ends[row.hash] = self._seq
+            for followed in self._before if record is None else (record.place.prev,):
+                self.ends.pop(followed, None)
+        return linked
+
+
+def _log(connection: Connection, log: int) -> tuple[int, int, list[Problem]]:
+    """How many records of one log are what was signed, how many wait for others that are not here yet, and what is wrong
+    with the log, its chain and its heads.
     """
+    about = _about(connection, log)
+    if about is None:
+        return 0, 0, [Problem(where=f"log {log}", what="its device or space is not known")]
+    chain, sound, waiting, problems = _Chain(), 0, 0, list[Problem]()
+    for seq, rows in groupby(_rows(connection, log), lambda row: row.seq):
+        left_out = chain.reach(seq)
+        if left_out and about.is_whole:
+            problems.append(Problem(where=about.name, what=f"records {seq - left_out} to {seq - 1} are missing"))
+        for row in rows:
+            where = f"{about.name} record {seq}"
+            record, problem = _record(connection, about, row, where)
+            problems += [problem] if problem is not None else []
+            sound += problem is None
+            linked = chain.add(row, record)
+            waiting += not linked and not about.is_whole
+            if linked != bool(row.linked) and not about.is_leaving:
+                what = "linked, or not, otherwise than its chain says (nokosu rebuild)"
+                problems.append(Problem(where=where, what=what))
+    if about.is_leaving:
+        return sound, 0, problems
+    return sound, waiting, problems + _heads(connection, log, about.name, chain.ends)
+
+
+def _about(connection: Connection, log: int) -> _Log | None:
     row = connection.row(
-        "SELECT log.id, device.public_key, log.space FROM log JOIN device ON device.n = log.device WHERE log.n = ?",
+        "SELECT log.id, device.public_key, log.space, device.private_key IS NOT NULL OR "
+        "(SELECT count(*) FROM member WHERE member.space = log.space) < 2, space.moving_to IS NOT NULL "
+        "FROM log JOIN device ON device.n = log.device JOIN space ON space.n = log.space WHERE log.n = ?",
         (log,),
     )
     if row is None:
-        return 0, [Problem(where=f"log {log}", what="its device is not known")]
-    about = _Log(*row)
-    sound, problems, before_seq = 0, [], 0
-    ends: dict[bytes, int] = {}  # the header hashes held without a gap that nothing follows yet, and their numbers
-    before: set[bytes] = set()
-    for seq, rows in groupby(_rows(connection, log), lambda row: row.seq):
-        if seq > before_seq + 1:
-            problems.append(Problem(where=about.name, what=f"records {before_seq + 1} to {seq - 1} are missing"))
-            before = set()
-        here, before_seq = set(), seq
-        for one in rows:
-            where = f"{about.name} record {seq}"
-            record, problem = _record(connection, about, one, where)
-            if problem is not None:
-                problems.append(problem)
-            else:
-                sound += 1
-            linked = bool(one.linked) if record is None else seq == 1 or record.place.prev in before
-            if linked != bool(one.linked):
-                what = "linked, or not, otherwise than its chain says (nokosu rebuild)"
-                problems.append(Problem(where=where, what=what))
-            if linked:
-                here.add(one.hash)
-                ends[one.hash] = seq
-                for followed in before if record is None else (record.place.prev,):
-                    ends.pop(followed, None)
-        before = here
-    return sound, problems + _heads(connection, log, about.name, ends)
+        return None
+    id, public_key, space, whole, leaving = row
+    return _Log(id, public_key, space, bool(whole) and not leaving, bool(leaving))
 
 
 def _record(connection: Connection, log: _Log, at: _Row, where: str) -> tuple[Record | None, Problem | None]:
@@ -138,8 +196,21 @@ def _record(connection: Connection, log: _Log, at: _Row, where: str) -> tuple[Re
 
 
 def _may_be_bodiless(connection: Connection, memory: str, space: int) -> bool:
-    found = index.counted_records(connection, space, memory) or ()
-    return any(record.core.kind == Kind.PURGE for record in found)
+    """Whether a purge names the memory. It may count no more: what a device scrubbed before it heard that the purge was a
+    revoked one's stays scrubbed, until another device brings it back.
+    """
+    rows = connection.rows(
+        "SELECT CAST(record.header AS BLOB) FROM record JOIN log ON log.n = record.log WHERE record.memory = ? AND log.space = ?",
+        (memory, space),
+    )
+    return any(_kind(header) == Kind.PURGE for (header,) in rows)
+
+
+def _kind(header: bytes) -> str:
+    try:
+        return records.read_core(header).kind
+    except RecordRefused:
+        return ""
 
 
 def _rows(connection: Connection, log: int) -> list[_Row]:
@@ -201,11 +272,12 @@ def _memory(connection: Connection, space: int, memory: str) -> Problem | int:
     if row is None:
         return Problem(where="index", what="not in the index", memory=memory)
     n, project = row
-    found = index.counted_records(connection, space, memory)
+    found = index.counted(connection, space, memory)
     if found is None:
         return Problem(where="memory", what="a record of it is damaged: it is not shown", memory=memory)
-    state = fold(found)
-    expected = dict(zip(index.MEMORY_COLUMNS, index.memory_row(connection, memory, state, project), strict=True))
+    state = fold(found.records)
+    values = index.memory_row(connection, found, state, project)
+    expected = dict(zip(index.MEMORY_COLUMNS, values, strict=True))
     there = connection.row(f"SELECT {', '.join(_COMPARED)} FROM memory WHERE n = ?", (n,))
     differing = [name for name, value in zip(_COMPARED, there or (), strict=False) if expected[name] != value]
     if state.shown and _root_of(connection, project) != projects.find(
