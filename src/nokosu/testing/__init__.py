@@ -8,6 +8,9 @@ yours can.
         saved = peer.save("Deploys run from the main branch only.")
         store.log.append_many([peer.edit(saved, text="Deploys run from release branches."), saved])  # in any order
 
+`LoopbackMesh` has several hosts exchange their records over a network made of faults, in virtual time; `Story` has people
+work on them meanwhile, and checks what must hold in the end.
+
 Nothing here is imported by the rest of nokosu.
 """
 
@@ -20,16 +23,38 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from nokosu import clock, ids, records
+from nokosu import clock, ids, limits, records
 from nokosu.drafts import Draft
+from nokosu.identity import boxes
 from nokosu.identity.keys import SigningKey
-from nokosu.records import Author, Content, Core, Kind, Position, Record
+from nokosu.identity.secrets import key_id
+from nokosu.records import (
+    ROSTER_KINDS,
+    Admission,
+    Author,
+    Content,
+    Core,
+    Cut,
+    Kind,
+    Position,
+    Record,
+    Revocation,
+    RosterContent,
+)
 from nokosu.store import connection as store_connection
-from nokosu.store import roster
+from nokosu.store import membership, roster
 from nokosu.store.connection import Database
 from nokosu.store.index import Index
-from nokosu.store.log import Log
+from nokosu.store.log import Log, append_within
 from nokosu.store.roster import Space
+from nokosu.testing.loopback import LoopbackMesh
+from nokosu.testing.network import Faults
+from nokosu.testing.story import Story
+
+__all__ = [
+    "DAY_MS", "HOUR_MS", "NEW_YEAR_MS", "SAMPLE_DRAFTS", "SECOND_MS", "Faults", "LoopbackMesh", "ManualClock", "Peer", "SeededRandom",
+    "Store", "Story",
+]  # fmt: skip
 
 NEW_YEAR_MS: Final = 1_767_225_600_000
 """2026-01-01T00:00:00Z, where a `ManualClock` starts."""
@@ -89,10 +114,12 @@ class Peer:
         self.agent = agent
         self.wall_clock = wall_clock or ManualClock()
         self.random = random or SeededRandom()
-        self.key = SigningKey(self.random(32))
+        private = self.random(32)
+        self.key = SigningKey(private)
+        self.box_key = boxes.public_key(boxes.private_key(private))
         self.device = records.device_id(self.key.public)
         self.log: list[Record] = []
-        self._nonce = self.random(ids.BINARY_ID_BYTES)
+        self.nonce = self.random(ids.BINARY_ID_BYTES)
         self._high_water = 0
 
     def save(self, text: str, *, memory: str = "", projects: tuple[bytes, ...] = (), **fields: Any) -> Record:
@@ -125,7 +152,7 @@ class Peer:
         kind: str,
         memory: str,
         *,
-        content: Content | None = None,
+        content: Content | RosterContent | None = None,
         after: Iterable[Record] = (),
         projects: tuple[bytes, ...] = (),
         hlc: int | None = None,
@@ -155,6 +182,15 @@ class Peer:
         self.log.append(made)
         return made
 
+    def admit(self, public_key: bytes, box_key: bytes, name: str) -> Record:
+        """Admit a device to the space."""
+        return self.write(Kind.ADMIT, "", content=Admission(key=public_key, box=box_key, name=name))
+
+    def revoke(self, device: bytes, *ends: Record) -> Record:
+        """Revoke a device of which the records up to *ends* were here."""
+        cut = tuple(Cut(end.place.log, end.place.seq, end.hash) for end in ends)
+        return self.write(Kind.REVOKE, "", content=Revocation(device=device, cut=cut))
+
     def copy(self, record: Record) -> Record:
         """Append *record* once more, as the next of this log: another place, the same record id."""
         made = records.parse(*self.sign(records.core_bytes(record), record.body, self.next_place()))
@@ -163,9 +199,9 @@ class Peer:
 
     def next_place(self) -> Position:
         """Where the next record goes."""
-        log = records.log_id(self.device, self._nonce)
+        log = records.log_id(self.device, self.nonce)
         if not self.log:
-            return Position(space=self.space, log=log, seq=1, nonce=self._nonce, key=self.key.public)
+            return Position(space=self.space, log=log, seq=1, nonce=self.nonce, key=self.key.public)
         last = self.log[-1]
         return Position(space=self.space, log=log, seq=last.place.seq + 1, prev=last.hash)
 
@@ -177,8 +213,8 @@ class Peer:
     def clone(self) -> Peer:
         """The same device once more, as a copied disk or a restored backup makes it: from here on its log branches."""
         other = Peer(self.space, wall_clock=self.wall_clock, random=self.random, name=self.name, agent=self.agent)
-        other.key, other.device, other.log = self.key, self.device, list(self.log)
-        other._nonce, other._high_water = self._nonce, self._high_water
+        other.key, other.box_key, other.device, other.log = self.key, self.box_key, self.device, list(self.log)
+        other.nonce, other._high_water = self.nonce, self._high_water
         return other
 
     def _mark(
@@ -192,16 +228,32 @@ class Peer:
 
 
 class Store:
-    """A database file with its log, below `Nokosu`: where records of other devices arrive. Made if it is not there."""
+    """A database file with its log, below `Nokosu`: where records of other devices arrive. Made if it is not there.
+
+    `founders` holds, by space, the device that founded a space which this store has joined.
+    """
 
     def __init__(
-        self, path: Path, *, wall_clock: clock.WallClock | None = None, random: ids.Random | None = None
+        self,
+        path: Path,
+        *,
+        wall_clock: clock.WallClock | None = None,
+        random: ids.Random | None = None,
+        settled_at_once: int = limits.SETTLED_AT_ONCE_MAX,
     ) -> None:
         random = random or SeededRandom()
         if not path.exists():
             store_connection.create(path, lambda fresh: roster.found(fresh, device_name="test", random=random))
+        self._random = random
+        self.founders: dict[bytes, Peer] = {}
         self.database = Database(path)
-        self.log = Log(self.database, Index(), wall_clock=wall_clock or ManualClock(), random=random)
+        self.log = Log(
+            self.database,
+            Index(),
+            wall_clock=wall_clock or ManualClock(),
+            random=random,
+            settled_at_once=settled_at_once,
+        )
 
     @property
     def personal(self) -> Space:
@@ -214,25 +266,50 @@ class Store:
             return roster.space_named(connection, name)
 
     def join(self, space: bytes, *peers: Peer, name: str = "shared") -> Space:
-        """Enter a space of other devices, and admit *peers* to it."""
+        """Enter a space of other devices, and have *peers* admitted to it.
+
+        The space was founded by a device of its own, the same in every store that joins it; what it says lies in the
+        space like any other records.
+        """
+        founder = self._founder_of(space)
         with self.database.write() as connection:
-            entered = roster.add_space(connection, space, name, bytes(roster.SECRET_BYTES))
-            roster.admit(connection, entered, roster.own_device(connection))
+            key, box = roster.own_public_key(connection), boxes.public_key(roster.box_private_key(connection))
+            own = roster.own_device(connection)
+            admitted = founder.admit(key, box, own.name)
+            secret = bytes(roster.SECRET_BYTES)
+            entered = roster.add_space(
+                connection, space, name, founder.key.public, roster.Secret(key_id(secret), 0, secret)
+            )
+            append_within(connection, Index(), [admitted])
         self.admit(*peers)
-        return self.space(name)
+        return entered
 
     def admit(self, *peers: Peer) -> None:
-        """Let the records of *peers* count in their space."""
-        with self.database.write() as connection:
-            by_id = {space.id: space for space in roster.spaces(connection)}
-            for peer in peers:
-                device = roster.add_device(connection, peer.key.public, peer.name)
-                roster.admit(connection, by_id[peer.space], device)
+        """Let the records of *peers* count in their space: this device says so, or the founder of a space it has joined."""
+        for peer in peers:
+            founder = self.founders.get(peer.space)
+            if founder is not None:
+                self.log.append(founder.admit(peer.key.public, peer.box_key, peer.name))
+                continue
+            with self.database.write() as connection:
+                space = roster.space_with(connection, peer.space)
+                assert space is not None
+                membership.admit(
+                    self.log, connection, space, public_key=peer.key.public, box_key=peer.box_key, name=peer.name
+                )
 
-    def records(self) -> list[Record]:
-        """Every record of every log, in the order they came."""
+    def _founder_of(self, space: bytes) -> Peer:
+        """The device that founded a space which this store joins; each store has a log of it of its own."""
+        founder = Peer(space, random=SeededRandom(int.from_bytes(space, "big")), name="founder")
+        founder.nonce = self._random(ids.BINARY_ID_BYTES)
+        self.founders[space] = founder
+        return founder
+
+    def records(self, *, with_roster: bool = False) -> list[Record]:
+        """Every record of every log, in the order they came; those of the roster only where asked for."""
         rows = self.database.rows("SELECT header, signature, body FROM record ORDER BY n")
-        return [records.read(*row) for row in rows]
+        found = (records.read(*row) for row in rows)
+        return [record for record in found if with_roster or record.core.kind not in ROSTER_KINDS]
 
     def close(self) -> None:
         """Close the file."""

@@ -1,0 +1,547 @@
+"""The exchange: one space on one node, without a thread, a socket or a wait of its own.
+
+Whoever drives it hands in what arrived (`live`, `answered`, `ended`, `appeared`, `vanished`, `store_changed`: from any
+thread, each returns at once), calls `work` when `due` says so or after an input, and sends what `work` returns. The node
+does that with Zenoh, `nokosu.testing.LoopbackMesh` with a network made of faults. DESIGN.md tells the path of one record.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from msgspec import Struct
+
+from nokosu import clock, ids, limits
+from nokosu.errors import RecordRefused, StoreError, UnknownKey
+from nokosu.mesh import keys, publisher, reconcile, vectors
+from nokosu.mesh.inbox import Inbox, Sample
+from nokosu.mesh.publisher import Announcer, Outbox, Put
+from nokosu.mesh.receiver import Arrived, Circle, Received, Receiver
+from nokosu.mesh.reconcile import Get, Matter, Peer, Reconcile
+from nokosu.mesh.refusals import NOBODY, Refusals
+from nokosu.mesh.seal import OVERHEAD_BYTES, Keyring
+from nokosu.mesh.vectors import Heard
+from nokosu.records import Kind
+from nokosu.store import membership, roster
+from nokosu.store import vectors as store_vectors
+from nokosu.store.connection import Database
+from nokosu.store.log import Head, Log
+from nokosu.store.roster import Secret, Space
+from nokosu.store.sqlite import Connection
+from nokosu.store.vectors import Ahead, Announcement
+
+__all__ = ["Exchange", "Get", "PeerState", "Put"]
+
+_BATCH: Final = 64  # samples looked at in one go: about 20 ms
+_KEY_CHARS_MAX: Final = 256
+_RECORD_SEALED_MAX: Final = limits.RECORD_BYTES_MAX + OVERHEAD_BYTES + 64
+_VECTOR_SEALED_MAX: Final = limits.VECTOR_BYTES_MAX + OVERHEAD_BYTES + 128
+_CONTROL_MAX: Final = 4096
+_TRUNCATE_AGAIN_SECONDS: Final = 2.0
+_TRUNCATE_WAIT_MS: Final = 50  # saves wait while the WAL is emptied: rather try again
+
+
+News = tuple[tuple[Head, ...], tuple[str, ...], tuple[Ahead, ...]]
+"""What an announcement says that may change: heads, pending purges, chains behind a gap."""
+
+
+class PeerState(Struct, frozen=True, kw_only=True):
+    """What is known of one node of another device (or of a copy of this one).
+
+    `equal`: its heads are ours, hash for hash. `missing` is how many records we lack of what it holds, `behind` how many
+    of ours it lacks, both as its last announcement tells; `clock_offset_ms` is its clock minus ours.
+    """
+
+    device: bytes
+    node: str
+    name: str
+    version: str
+    reachable: bool
+    equal: bool
+    missing: int
+    behind: int
+    clock_offset_ms: int | None
+    seen_ms: int | None
+    addresses: tuple[str, ...]
+    pending: tuple[str, ...]
+    refused: int
+
+
+class Exchange:
+    """Publishes, receives and reconciles the records of one space."""
+
+    def __init__(
+        self,
+        database: Database,
+        log: Log,
+        space: Space,
+        *,
+        node: str,
+        wall_clock: clock.WallClock,
+        monotonic: Callable[[], float],
+        random: ids.Random,
+        version: str,
+        addresses: Callable[[], tuple[str, ...]],
+    ) -> None:
+        """Take a store that only this exchange's thread uses. *node* is the name of this node in the mesh, unlike any
+        other's; *addresses* gives where it listens now.
+        """
+        self.dropped = 0
+        self._database, self._log, self._space = database, log, space
+        self._node, self._version, self._addresses = node, version, addresses
+        self._wall_clock, self._monotonic, self._random = wall_clock, monotonic, random
+        self._prefix = f"{keys.space(space.id)}/"
+        self._inbox = Inbox()
+        self._control: deque[Callable[[], None]] = deque()
+        self._is_changed = False
+        with database.reading() as connection:
+            self._own = roster.own_device(connection)
+            self._key = roster.signing_key(connection)
+            known = store_vectors.known(connection, space)
+        self._refusals = Refusals(database, space, wall_clock)
+        self._receiver = Receiver(database, log, space, self._refuse)
+        self._reconcile = Reconcile(space, self._own.id, node, self._receiver.bodiless)
+        self._outbox = Outbox(space)
+        self._announcer = Announcer()
+        self._secrets: list[Secret] = []
+        self._roster: list[tuple[object, ...]] = []
+        self._circle: Circle | None = None
+        self._heads: list[Head] = []
+        self._ahead: tuple[Ahead, ...] = ()  # behind a gap since the last look at it
+        self._waiting: set[bytes] = set()  # what was behind a gap at that look
+        self._pending: dict[str, None] = {}  # memories whose purge may have left text in the WAL
+        self._counter = max((one.counter for one in known if one.device == self._own.id), default=0)
+        self._kept: dict[bytes, tuple[object, float]] = {}  # what was written down of each device's announcement
+        self._unwritten: dict[bytes, Heard] = {}
+        self._write_at: float | None = None
+        self._rekey_at: float | None = None
+        self._truncate_at: float | None = 0.0  # what a purge of the last run left in the WAL
+        self._compare_at = monotonic() + limits.COMPARE_EVERY_SECONDS
+        self._vectors_at: float | None = None  # when to ask what the others hold: something was lost on the way
+        self._must_look = self._must_publish = True
+        self._is_planning = True
+
+    # Inputs, from any thread ------------------------------------------------------------------------------------------
+
+    def live(self, key: str, payload: bytes) -> None:
+        """A sample of `rec/**` or `vec/*` came. When there is no room for it, its log is looked at again later."""
+        if len(key) > _KEY_CHARS_MAX or not key.startswith(self._prefix):
+            self.dropped += 1
+            return
+        is_vector = key.startswith("vec/", len(self._prefix))
+        if len(payload) > (_VECTOR_SEALED_MAX if is_vector else _RECORD_SEALED_MAX):
+            self.dropped += 1
+            return
+        if not self._inbox.put_live(key, payload):
+            self.dropped += 1
+            self._vectors_at = 0.0
+
+    def answered(self, id: int, key: str, payload: bytes) -> None:
+        """An answer to a `Get` came."""
+        if len(key) <= _KEY_CHARS_MAX and len(payload) <= max(_RECORD_SEALED_MAX, _VECTOR_SEALED_MAX):
+            self._inbox.put_answer(id, key, payload)
+
+    def ended(self, id: int, failed: bool) -> None:
+        """There are no more answers to a `Get`; *failed* when the device was not reached, or stopped in the middle."""
+        self._inbox.end(id, failed)
+
+    def appeared(self, device: bytes, node: str) -> None:
+        """A node's liveliness token is there."""
+        self._do(lambda: self._appeared(device, node))
+
+    def vanished(self, device: bytes, node: str) -> None:
+        """A node's liveliness token is gone."""
+        self._do(lambda: self._reconcile.vanished(device, node))
+
+    def store_changed(self) -> None:
+        """Somebody may have written to the store."""
+        self._is_changed = True
+
+    def ask_all(self) -> None:
+        """Compare with every node now, and tell every node what we hold."""
+        self._do(self._compare_with_all)
+
+    # The one thread ---------------------------------------------------------------------------------------------------
+
+    def work(self) -> list[Put | Get]:
+        """Do a bounded amount of work (about 20 ms); what to send now, in this order.
+
+        Raises:
+            StoreError: the store failed, and never because of what others sent. What was being appended is fetched again.
+        """
+        now = self._monotonic()
+        if self._is_changed:
+            self._is_changed = False  # before reading: who writes after this is seen next time
+            self._must_look = self._must_publish = True
+        while self._control:
+            self._control.popleft()()
+        samples, ended = self._inbox.take(_BATCH)
+        try:
+            circle = self._look(now)
+            self._receive(samples, circle, now)
+            out: list[Put | Get] = [*self._publish(circle, now), *self._announce(circle, now)]
+        except StoreError:
+            self._vectors_at = now + limits.BACK_OFF_SECONDS_MIN
+            raise
+        finally:
+            for done in ended:
+                self._reconcile.ended(done.get, now, failed=done.failed)
+                self._is_planning = True
+        out += self._plan(now)
+        if self._write_at is not None and self._write_at <= now:
+            self._write_vectors()
+        if self._rekey_at is not None and self._rekey_at <= now:
+            self._rekey()
+        self._refusals.write(now)
+        return out
+
+    @property
+    def due(self) -> float | None:
+        """The monotonic second at which `work` is to be called though nothing arrives; None: at once."""
+        if self._control or self._inbox or self._is_changed:
+            return None
+        if self._must_look or self._must_publish or self._is_planning:
+            return None
+        now = self._monotonic()
+        times = (
+            self._announcer.due(now) if self._is_member() else None,
+            self._truncate_at,
+            self._write_at,
+            self._rekey_at,
+            self._compare_at,
+            self._vectors_at,
+            self._refusals.due(),
+            self._reconcile.due(now),
+            self._receiver.bodiless.due(),
+        )
+        soonest = min(time for time in times if time is not None)
+        return soonest if soonest > now else None
+
+    def peers(self) -> list[PeerState]:
+        """Every node that is there or was heard since this one started; from the thread that calls `work`."""
+        now = self._monotonic()
+        with self._database.reading() as connection:
+            holds = reconcile.holder(connection, self._space.n)
+            seen = {known.device: known.seen_ms for known in store_vectors.known(connection, self._space)}
+            return [
+                self._state(peer, holds, now, seen.get(peer.device))
+                for _, peer in sorted(self._reconcile.peers.items())
+            ]
+
+    # Receive ----------------------------------------------------------------------------------------------------------
+
+    def _look(self, now: float) -> Circle:
+        """See who is in the space now."""
+        circle = self._circle
+        if circle is not None and not self._must_look:
+            return circle
+        with self._database.reading() as connection:
+            rows = self._roster_rows(connection)
+            if circle is not None and rows == self._roster and not circle.has_revoked:
+                self._must_look = False
+                return circle
+            self._roster = rows
+            found = roster.members(connection, self._space)
+            members = {member.device.id: member for member in found}
+            secrets = roster.secrets(connection, self._space)
+            ended = reconcile.ended(connection, self._space, found)
+            if circle is None or (members, ended, secrets) != (circle.members, circle.ended, self._secrets):
+                self._secrets = secrets
+                circle = self._circle = Circle(members, Keyring(secrets, random=self._random), ended)
+                self._reconcile.roster_changed(connection, circle.counts)
+                self._rekey_at = self._turn_to_rekey(connection, circle, now)
+                self._is_planning = True
+        self._must_look = False
+        return circle
+
+    def _turn_to_rekey(self, connection: Connection, circle: Circle, now: float) -> float | None:
+        """When it is this device's turn to change the secret, if a revoked device knows it: one after the other, so that the
+        first that is there does it, and the others see that it is done.
+        """
+        if not circle.counts(self._own.id) or not membership.is_rekey_due(connection, self._space):
+            return None
+        turn = sorted(filter(circle.counts, circle.members)).index(self._own.id)
+        return now + limits.REKEY_QUIET_SECONDS + turn * limits.REKEY_TURN_SECONDS
+
+    def _rekey(self) -> None:
+        self._rekey_at = None
+        with self._database.write() as connection:
+            if membership.is_rekey_due(connection, self._space):
+                membership.rekey(self._log, connection, self._space, self._random)
+        self._must_look = self._must_publish = True
+
+    def _roster_rows(self, connection: Connection) -> list[tuple[object, ...]]:
+        """What tells at little cost that the roster is as it was; a local save makes us look too."""
+        return connection.rows(
+            "SELECT device, revoked, name, box_key FROM member WHERE space = ?1 "
+            "UNION ALL SELECT key_id, epoch, hlc, counts FROM secret WHERE space = ?1",
+            (self._space.n,),
+        )
+
+    def _receive(self, samples: list[Sample], circle: Circle, now: float) -> None:
+        batch: list[Arrived] = []
+        for sample in samples:
+            try:
+                arrived = self._open(sample, circle, now)
+            except UnknownKey:
+                self._reconcile.unknown_key(self._sender(sample), now)
+                self._refuse(NOBODY, "unknown key")
+                self._is_planning = True
+                continue
+            if arrived is not None:
+                batch.append(arrived)
+        if batch:
+            self._note(self._receiver.append(batch, now), now)
+        self._receiver.expire(now)
+
+    def _open(self, sample: Sample, circle: Circle, now: float) -> Arrived | None:
+        """The record in a sample; None for an announcement, which is heard, and for what is refused."""
+        tail = sample.key[len(self._prefix) :]
+        if sample.get is None:
+            if tail.startswith("vec/"):
+                self._hear(sample, circle, now)
+                return None
+            return self._receiver.open(sample, circle)
+        asked = self._reconcile.asked.get(sample.get)
+        if asked is None or not tail.startswith(f"dev/{asked.get.device.hex()}/"):
+            self._refuse(NOBODY, "key")
+            return None
+        if asked.matter == Matter.VECTOR:
+            self._hear(sample, circle, now)
+            return None
+        return self._receiver.open(sample, circle)
+
+    def _hear(self, sample: Sample, circle: Circle, now: float) -> None:
+        """An announcement came, live or as an answer."""
+        device = self._sender(sample)
+        if device is None or not circle.counts(device):
+            self._refuse(device or NOBODY, "device")
+            return
+        try:
+            plain = circle.keyring.open(keys.vec(self._space.id, device), sample.payload)
+            heard = vectors.opened(plain, self._space.id, device, circle.members[device].public_key)
+        except UnknownKey:
+            raise
+        except RecordRefused as error:
+            self._refuse(device, error.field)
+            return
+        said = heard.announcement
+        offset = said.wall - self._wall_clock() if sample.get is None else None
+        if self._reconcile.heard(said, now, live_offset_ms=offset):
+            self._keep(heard, now)
+        self._is_planning = True
+
+    def _sender(self, sample: Sample) -> bytes | None:
+        """The device that a sample came from, as far as its name tells."""
+        if sample.get is not None:
+            asked = self._reconcile.asked.get(sample.get)
+            return asked.get.device if asked is not None else None
+        named = keys.parse_vec(sample.key)
+        if named is not None:
+            return named[1]
+        name = keys.parse_tail(sample.key.partition("/rec/")[2])
+        row = self._database.row(
+            "SELECT device.id FROM log JOIN device ON device.n = log.device WHERE log.id = ? AND log.space = ?",
+            (name.log if name is not None else b"", self._space.n),
+        )
+        return row[0] if row is not None else None
+
+    def _note(self, result: Received, now: float) -> None:
+        """What follows from what was appended."""
+        for one in result.new:
+            if one.record.core.device == self._own.id:
+                self._outbox.arrived(one.record.hash)
+            self._count(one, new=1)
+        for one in result.unadmitted:
+            self._count(one, unadmitted=1)
+        for record in result.without_body:
+            self._reconcile.lacks_body(record)
+        for one in result.bodies:
+            self._reconcile.brought_body(one.record)
+        if result.ahead and self._vectors_at is None:  # unless an announcement tells before that
+            self._vectors_at = now + limits.ANNOUNCE_SPACING_SECONDS + limits.ANNOUNCE_QUIET_SECONDS
+        if result.roster_changed or (result.new and self._circle is not None and self._circle.has_revoked):
+            self._must_look = True  # a record of any kind may complete the chain to a cut-off
+        self._purged(result.scrubbed, now)
+        if result.new:
+            self._survey(now)
+            self._is_planning = True
+
+    def _count(self, one: Arrived, *, new: int = 0, unadmitted: int = 0) -> None:
+        asked = self._reconcile.asked.get(one.get) if one.get is not None else None
+        if asked is not None:
+            asked.new += new
+            asked.unadmitted += unadmitted
+
+    # Publish ----------------------------------------------------------------------------------------------------------
+
+    def _publish(self, circle: Circle, now: float) -> list[Put]:
+        """This device's new records, if somebody wrote."""
+        if not self._must_publish:
+            return []
+        with self._database.reading() as connection:
+            found = self._outbox.next(connection, self._own.id)
+        self._must_publish = self._outbox.has_more
+        self._purged({record.core.memory for record in found if record.core.kind == Kind.PURGE}, now)
+        self._survey(now)
+        return publisher.puts(found, circle.keyring)
+
+    def _survey(self, now: float) -> None:
+        """What we hold may have changed."""
+        self._heads = self._log.vector(self._space)
+        self._announcer.look(self._news(), now)
+
+    def _news(self) -> News:
+        return tuple(self._heads), tuple(self._pending), self._ahead
+
+    def _announce(self, circle: Circle, now: float) -> list[Put]:
+        """Our vector, if it is time, after the old bytes of what was purged are gone."""
+        self._truncate(now)
+        if not self._is_member() or self._announcer.due(now) > now:
+            return []
+        news = self._news()
+        heard = vectors.signed(self._announcement(*news), self._key)
+        self._counter = heard.announcement.counter
+        self._keep(heard, now)
+        self._write_vectors()  # ours at once: its counter must not be used again, and the shelf serves it
+        self._announcer.told(news, now)
+        return [Put(keys.vec(self._space.id, self._own.id), vectors.sealed(heard, circle.keyring))]
+
+    def _announcement(
+        self, heads: tuple[Head, ...], pending: tuple[str, ...], ahead: tuple[Ahead, ...]
+    ) -> Announcement:
+        wall = self._wall_clock()
+        return Announcement(
+            v=1,
+            space=self._space.id,
+            device=self._own.id,
+            node=self._node,
+            counter=max(self._counter + 1, wall),
+            wall=wall,
+            name=self._own.name,
+            version=self._version,
+            addresses=self._addresses(),
+            heads=heads,
+            pending=pending,
+            ahead=ahead,
+        )
+
+    def _keep(self, heard: Heard, now: float) -> None:
+        """Have whoever asks how far the devices are know of an announcement, without asking the mesh. It is written down
+        together with others, once a second.
+        """
+        said = heard.announcement
+        news = (said.heads, said.pending, said.ahead, said.name, said.version, said.addresses)
+        before, until = self._kept.get(said.device, (None, 0.0))
+        if news != before or now >= until:
+            self._kept[said.device] = (news, now + limits.ANNOUNCE_EVERY_SECONDS)
+            self._unwritten[said.device] = heard
+            if self._write_at is None:
+                self._write_at = now + limits.ANNOUNCE_SPACING_SECONDS
+
+    def _write_vectors(self) -> None:
+        waiting, self._unwritten, self._write_at = self._unwritten, {}, None
+        with self._database.write() as connection:
+            for heard in waiting.values():
+                with suppress(RecordRefused):  # a device that has been taken out of the roster meanwhile
+                    store_vectors.keep(connection, self._space, heard.payload, heard.signature, self._wall_clock())
+
+    def _purged(self, memories: Iterable[str], now: float) -> None:
+        """The text of these was just removed from the tables; the WAL may still hold it."""
+        for memory in memories:
+            self._pending[memory] = None
+            self._truncate_at = now
+        while len(self._pending) > limits.PENDING_PURGES_MAX:
+            del self._pending[next(iter(self._pending))]
+
+    def _truncate(self, now: float) -> None:
+        if self._truncate_at is None or self._truncate_at > now:
+            return
+        if self._database.truncate_wal(wait_ms=_TRUNCATE_WAIT_MS):
+            self._pending.clear()
+            self._truncate_at = None
+        else:
+            self._truncate_at = now + _TRUNCATE_AGAIN_SECONDS
+        self._announcer.look(self._news(), now)
+
+    # Reconcile --------------------------------------------------------------------------------------------------------
+
+    def _plan(self, now: float) -> list[Get]:
+        """What to ask for, when something happened that may have changed it, or its time has come."""
+        if self._vectors_at is not None and self._vectors_at <= now:
+            self._vectors_at = None
+            self._reconcile.ask_for_vectors()
+            self._is_planning = True
+        if self._compare_at <= now:
+            self._compare_at = now + limits.COMPARE_EVERY_SECONDS
+            self._reconcile.ask_for_vectors(older_than=now - 1.5 * limits.ANNOUNCE_EVERY_SECONDS)
+            self._look_behind_gaps(now)
+            self._is_planning = True
+        for id in self._reconcile.overdue(now):
+            self._inbox.end(id, failed=True)
+        due = self._reconcile.due(now)
+        is_due = self._is_planning or (due is not None and due <= now)
+        self._is_planning = False
+        if not is_due or not self._is_member():
+            return []
+        with self._database.reading() as connection:
+            gets = self._reconcile.plan(connection, self._heads, now)
+        self._is_planning |= self._reconcile.is_following
+        for get in gets:
+            self._inbox.expect(get.id)
+        return gets
+
+    def _look_behind_gaps(self, now: float) -> None:
+        """What waits behind a gap for longer than a minute is told: nobody may have what is missing before it."""
+        with self._database.reading() as connection:
+            rows = reconcile.waiting(connection, self._space.n)
+        before, self._waiting = self._waiting, {head.hash for head, _ in rows}
+        self._ahead = vectors.chains((head, prev) for head, prev in rows if head.hash in before)
+        self._announcer.look(self._news(), now)
+
+    def _compare_with_all(self) -> None:
+        self._reconcile.ask_for_vectors()
+        self._announcer.hurry()
+        self._must_publish = self._is_planning = True
+
+    def _appeared(self, device: bytes, node: str) -> None:
+        if self._reconcile.appeared(device, node):
+            self._announcer.hurry()
+            self._is_planning = True
+
+    # Below ------------------------------------------------------------------------------------------------------------
+
+    def _do(self, command: Callable[[], None]) -> None:
+        """Have the working thread do something; a flood of tokens is cut off, and seen again by the slow timer."""
+        if len(self._control) < _CONTROL_MAX:
+            self._control.append(command)
+
+    def _is_member(self) -> bool:
+        """Whether this device still belongs to the space; if not, it neither tells nor asks anything."""
+        return self._circle is not None and self._circle.counts(self._own.id)
+
+    def _refuse(self, device: bytes, reason: str) -> None:
+        self._refusals.count(device, reason, self._circle.members if self._circle is not None else ())
+
+    def _state(self, peer: Peer, holds: vectors.Holds, now: float, seen_ms: int | None) -> PeerState:
+        said = peer.heard
+        theirs = said.heads if said is not None else ()
+        lacks = vectors.missing(self._heads, theirs, holds)
+        return PeerState(
+            device=peer.device,
+            node=peer.node,
+            name=said.name if said is not None else "",
+            version=said.version if said is not None else "",
+            reachable=peer.is_reachable(now),
+            equal=said is not None and set(theirs) == set(self._heads),
+            missing=sum(lack.records for lack in lacks),
+            behind=vectors.behind(self._heads, theirs, holds) if said is not None else 0,
+            clock_offset_ms=peer.clock_offset_ms,
+            seen_ms=seen_ms,
+            addresses=said.addresses if said is not None else (),
+            pending=said.pending if said is not None else (),
+            refused=self._refusals.by_device[peer.device],
+        )

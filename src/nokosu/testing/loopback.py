@@ -1,0 +1,372 @@
+"""`LoopbackMesh`: several hosts in one process and one thread, with the real publish, receive, reconcile and fold between
+real stores, and a network and clocks that a test can spoil.
+
+    mesh = LoopbackMesh(1, tmp_path, hosts=2)
+    one, other = mesh.hosts
+    one.write(lambda memory: memory.save(Draft(text="Deploys run from main only."), space=mesh.space_name))
+    mesh.settle()
+    assert mesh.is_converged()
+
+One seed, one run: time is virtual, and everything random is drawn from the seed.
+"""
+
+from __future__ import annotations
+
+import math
+import random as standard_random
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from nokosu.mesh import reconcile
+from nokosu.mesh.exchange import Get, Put
+from nokosu.store import membership, roster
+from nokosu.store.log import Head
+from nokosu.testing.host import Host
+from nokosu.testing.network import Faults, Network, Timeline
+
+SPACE_NAME: Final = "mesh"
+_WORKS_MAX: Final = 2_000  # calls of `work` in one go: more is a loop that never ends
+_WAKES_PER_SECOND: Final = 20
+_LEASE_SECONDS: Final = 10.0  # how long a link may be down before its ends notice
+
+
+class _Question:
+    """A question on its way to some nodes, and how many of them have yet to end."""
+
+    def __init__(self, host: Host, get: Get, asked: int) -> None:
+        self.host = host
+        self.exchange = host.exchange  # after a restart, another one: nobody waits for the answers any more
+        self.get = get
+        self.asked = self.left = asked
+        self.failed = 0
+
+
+class LoopbackMesh:
+    """Hosts that share one space, and what is between them."""
+
+    def __init__(self, seed: int, folder: Path, *, hosts: int = 5, faults: Faults | None = None) -> None:
+        """Make *hosts* stores below *folder*, one space that all belong to, and start their nodes."""
+        self.seed = seed
+        self.random = standard_random.Random(seed)  # noqa: S311 - for tests
+        self.fired: Counter[str] = Counter()
+        self.timeline = Timeline()
+        self.network = Network(self.timeline, self.random, self.fired)
+        self.network.faults = faults or Faults()
+        self.hosts: list[Host] = []
+        self.sent: Counter[str] = Counter()
+        self._folder = folder
+        self._nodes = 0
+        self._seen: set[tuple[str, str]] = set()  # which node sees which
+        self._waking: dict[int, float] = {}
+        for _ in range(hosts):
+            self._new_host().create()
+        self._found()
+        for host in self.hosts:
+            self.start(host)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all stores."""
+        for host in self.hosts:
+            host.close()
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the beginning."""
+        return self.timeline.now
+
+    @property
+    def members(self) -> list[Host]:
+        """The hosts of which equal stores are expected."""
+        return [host for host in self.hosts if not host.is_removed]
+
+    # Time -------------------------------------------------------------------------------------------------------------
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and everything that happens in it."""
+        self.timeline.run_until(self.now + seconds)
+
+    def settle(self, seconds_max: float = 1_500.0) -> bool:
+        """Let time pass until every member holds the same and nothing is on its way; whether that came to be."""
+        until = self.now + seconds_max
+        step = 1.0
+        while not self.is_quiet():
+            if self.now >= until:
+                return False
+            self.advance(step)
+            step = min(step * 1.5, 30.0)
+        return True
+
+    def is_converged(self) -> bool:
+        """Whether every member's vector is the same, hash for hash."""
+        held = [(self.vector(host), self.waiting(host)) for host in self.members]
+        return all(one == held[0] for one in held)
+
+    def is_quiet(self) -> bool:
+        """Whether every member has told the others so, and they agree."""
+        if not self.is_converged():
+            return False
+        running = [host for host in self.members if host.exchange is not None]
+        return all(
+            peer.equal
+            for host in running
+            if host.exchange is not None
+            for peer in host.exchange.peers()
+            if peer.reachable and not self._is_gone(peer.node)
+        )
+
+    def differences(self) -> dict[str, list[str]]:
+        """What each member holds that not all others do, for a person to read."""
+        ends = {
+            host.name: {
+                f"{head.log.hex()[:6]} {head.seq} {head.hash.hex()[:6]}"
+                for head in (*self.vector(host), *self.waiting(host))
+            }
+            for host in self.members
+        }
+        common = set.intersection(*ends.values())
+        return {name: sorted(found - common) for name, found in ends.items()}
+
+    def vector(self, host: Host) -> list[Head]:
+        """What a host holds."""
+        return host.log.vector(host.space)
+
+    def waiting(self, host: Host) -> list[Head]:
+        """What a host holds behind a gap."""
+        with host.database.reading() as connection:
+            return [head for head, _ in reconcile.waiting(connection, host.space.n)]
+
+    # Faults -----------------------------------------------------------------------------------------------------------
+
+    def cut(self, one: Host, other: Host, *, both_ways: bool = True) -> None:
+        """Let nothing through from *one* to *other*, and back."""
+        self.network.cut(one.number, other.number)
+        if both_ways:
+            self.network.cut(other.number, one.number)
+        self._notice_later(one, other)
+
+    def heal(self, one: Host, other: Host) -> None:
+        """Let everything through between two hosts."""
+        self.network.mend(one.number, other.number)
+        self.network.mend(other.number, one.number)
+        self._notice_later(one, other)
+
+    def heal_links(self) -> None:
+        """Mend every link."""
+        for host in self.hosts:
+            for other in self.hosts[: host.number]:
+                self.heal(host, other)
+
+    def heal_all(self) -> None:
+        """Mend every link, lose nothing more, and start every node."""
+        self.network.faults = Faults()
+        self.heal_links()
+        for host in self.members:
+            if host.exchange is None:
+                self.start(host)
+
+    def start(self, host: Host) -> None:
+        """Start a host's node."""
+        self._nodes += 1
+        host.start(self.space, f"{self._nodes:032x}")
+        self._wake(host)
+        for other in self.hosts:
+            if other is not host:
+                self._notice_later(host, other)
+
+    def crash(self, host: Host) -> None:
+        """End a host's node: all that is not committed is gone."""
+        host.stop()
+        for other in self.hosts:
+            if other is not host:
+                self._notice_later(host, other)
+
+    def clone(self, host: Host) -> Host:
+        """Copy a host's disk to a new one, and start it: two nodes of one device."""
+        copy = self._new_host()
+        copy.config.home.mkdir()
+        host.database.copy_to(copy.path)
+        copy.open()
+        self.start(copy)
+        return copy
+
+    def copy_of(self, host: Host) -> Path:
+        """A copy of a host's store as it is now, to put back later with `restore`."""
+        self._nodes += 1
+        target = self._folder / f"copy{self._nodes}"
+        host.database.copy_to(target)
+        return target
+
+    def restore(self, host: Host, copy: Path) -> None:
+        """Put an older copy of its store in place, and start the node again."""
+        self.crash(host)
+        host.replace(copy)
+        self.start(host)
+
+    def revoke(self, by: Host, device: bytes) -> None:
+        """Have a host revoke a device; its hosts are no members any more."""
+        with by.database.write() as connection:
+            membership.revoke(by.log, connection, by.space, device, by.random)
+        by.log.settle()
+        self.tell(by)
+        for host in self.hosts:
+            host.is_removed |= host.device == device
+
+    def tell(self, host: Host) -> None:
+        """Let a host's node see that somebody wrote to its store."""
+        if host.exchange is not None:
+            host.exchange.store_changed()
+            self._wake(host)
+
+    # Below ------------------------------------------------------------------------------------------------------------
+
+    def _new_host(self) -> Host:
+        number = len(self.hosts)
+        host = Host(number, self._folder / f"host{number}", self.timeline, self.random)
+        self.hosts.append(host)
+        return host
+
+    def _found(self) -> None:
+        """One space, founded by the first host, that admits all others."""
+        founder = self.hosts[0]
+        with founder.database.write() as connection:
+            made = membership.create_space(connection, SPACE_NAME, founder.random)
+            for host in self.hosts[1:]:
+                public, box = host.public_keys()
+                membership.admit(founder.log, connection, made, public_key=public, box_key=box, name=host.name)
+            key, secrets = roster.founder(connection, made), roster.secrets(connection, made)
+            welcome = membership.roster_records(connection, made)
+        self.space = made.id
+        for host in self.hosts[1:]:
+            with host.database.write() as connection:
+                membership.enter(
+                    host.log, connection, id=made.id, name=SPACE_NAME, founder=key, secrets=secrets, records=welcome
+                )
+
+    def _is_gone(self, node: str) -> bool:
+        return all(host.exchange is None or host.node != node for host in self.hosts)
+
+    # Driving the exchanges --------------------------------------------------------------------------------------------
+
+    def _wake(self, host: Host, time: float | None = None) -> None:
+        """Have a host's exchange work at that moment, or now, unless it does so sooner anyway. What arrives within a
+        twentieth of a second is looked at together, as on a busy machine.
+        """
+        time = math.ceil((self.now if time is None else time) * _WAKES_PER_SECOND) / _WAKES_PER_SECOND
+        planned = self._waking.get(host.number)
+        if planned is not None and planned <= time:
+            return
+        self._waking[host.number] = time
+        self.timeline.at(time, partial(self._work, host, time))
+
+    def _work(self, host: Host, time: float) -> None:
+        if self._waking.get(host.number) != time:
+            return  # it was woken sooner, and has planned anew
+        del self._waking[host.number]
+        for _ in range(_WORKS_MAX):
+            exchange = host.exchange
+            if exchange is None:
+                return
+            for message in exchange.work():
+                self._send(host, message)
+            due = exchange.due
+            if due is not None:
+                self._wake(host, max(due, self.now + 0.5 / _WAKES_PER_SECOND))
+                return
+        raise AssertionError(f"seed {self.seed}: {host.name} works without end")
+
+    def _send(self, host: Host, message: Put | Get) -> None:
+        if isinstance(message, Get):
+            self.sent["get"] += 1
+            self._ask(host, message)
+            return
+        self.sent["put"] += 1
+        for other in self.hosts:
+            if other is not host:
+                self.network.send(host.number, other.number, partial(self._arrive, other, message))
+
+    def _arrive(self, host: Host, message: Put) -> None:
+        if host.exchange is not None:
+            host.exchange.live(message.key, message.payload)
+            self._wake(host)
+
+    def _ask(self, host: Host, get: Get) -> None:
+        """Ask every node of the device; the question has ended when all of them have."""
+        asked = [other for other in self.hosts if other.device == get.device and other is not host]
+        question = _Question(host, get, max(len(asked), 1))
+        if not asked:
+            self._end(question, failed=True)
+        for other in asked:
+            self.network.ask(
+                host.number, other.number, partial(self._answer, question, other), partial(self._give_up, question)
+            )
+
+    def _give_up(self, question: _Question) -> None:
+        """Nobody answers: the asker notices after a while."""
+        self.timeline.at(self.now + _LEASE_SECONDS, partial(self._end, question, failed=True))
+
+    def _answer(self, question: _Question, other: Host) -> None:
+        if other.exchange is None:
+            self._give_up(question)
+            return
+        answers = list(other.shelf.serve(question.get.selector))
+        self.sent["answer"] += len(answers)
+        broken = self.network.broken_off_after(len(answers))
+        take = partial(self._take, question, other, answers[:broken], failed=broken is not None)
+        self.timeline.at(self.now + self.network.delay(), take)
+
+    def _take(self, question: _Question, other: Host, answers: list[tuple[str, bytes]], *, failed: bool) -> None:
+        if not self.network.is_open(other.number, question.host.number):
+            self._give_up(question)
+            return
+        exchange = question.host.exchange
+        if exchange is question.exchange and exchange is not None:
+            for key, payload in answers:
+                exchange.answered(question.get.id, key, payload)
+        self._end(question, failed=failed)
+
+    def _end(self, question: _Question, *, failed: bool) -> None:
+        question.left -= 1
+        question.failed += failed
+        exchange = question.host.exchange
+        if question.left == 0 and exchange is question.exchange and exchange is not None:
+            exchange.ended(question.get.id, failed=question.failed == question.asked)
+            self._wake(question.host)
+
+    def _notice_later(self, one: Host, other: Host) -> None:
+        """Each of two hosts sees, after a while, whether the other's node is there."""
+        for watcher, watched in ((one, other), (other, one)):
+            delay = self.random.uniform(0.0, _LEASE_SECONDS)
+            is_up = self._is_visible(watcher, watched)
+            self.timeline.at(self.now + (delay * 0.02 if is_up else delay), partial(self._notice, watcher, watched))
+
+    def _is_visible(self, watcher: Host, watched: Host) -> bool:
+        forth, back = (watcher.number, watched.number), (watched.number, watcher.number)
+        running = watcher.exchange is not None and watched.exchange is not None
+        return running and self.network.is_open(*forth) and self.network.is_open(*back)
+
+    def _notice(self, watcher: Host, watched: Host) -> None:
+        exchange = watcher.exchange
+        if exchange is None:
+            return
+        visible = self._is_visible(watcher, watched)
+        for node, device in list(watched.names.items()):
+            seen = (watcher.node, node)
+            here = visible and node == watched.node
+            if here and seen not in self._seen:
+                self._seen.add(seen)
+                exchange.appeared(device, node)
+            elif not here and seen in self._seen:
+                self._seen.discard(seen)
+                exchange.vanished(device, node)
+        self._wake(watcher)
