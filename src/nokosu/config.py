@@ -47,6 +47,9 @@ class ProjectConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """false keeps this project apart: its searches stay inside it, and searches elsewhere do not show it, unless all
     projects are asked for."""
 
+    space: str = ""
+    """The space that memories of this project are saved in, where no other is named; the personal one if empty."""
+
 
 class FileConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """What the file `config.toml` may set."""
@@ -64,7 +67,8 @@ class FileConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, kw_only=True):
     """All that an entry point knows about where it was started.
 
-    `workspaces` are the folders to look for a project in, best first; `user_home` is never a project itself.
+    `workspaces` are the folders to look for a project in, best first; `user_home` is never a project itself. `starts_node`
+    is whether the node is started when a space is shared and none runs: for entry points, so `load` says yes; `runtime` is the system's folder for sockets.
     """
 
     home: Path
@@ -75,6 +79,8 @@ class Config(Struct, frozen=True, kw_only=True):
     search_elsewhere: bool = True
     device_name: str = "device"
     projects: dict[str, ProjectConfig] = {}
+    starts_node: bool = False
+    runtime: Path | None = None
 
     @property
     def database(self) -> Path:
@@ -84,6 +90,10 @@ class Config(Struct, frozen=True, kw_only=True):
     def project_stays_apart(self, name: str) -> bool:
         """Whether the project called *name* is kept apart from all others."""
         return not self.projects.get(name.casefold(), ProjectConfig()).search_elsewhere
+
+    def space_of(self, name: str) -> str:
+        """The space that memories of the project called *name* are saved in; empty if none is set."""
+        return self.projects.get(name.casefold(), ProjectConfig()).space
 
 
 def load(
@@ -118,6 +128,8 @@ def load(
         search_elsewhere=file.search_elsewhere,
         device_name=_one_line(file.device_name) or host,
         projects={name.casefold(): settings for name, settings in file.projects.items()},
+        starts_node=_starts_node(environ),
+        runtime=_runtime(environ),
     )
 
 
@@ -129,6 +141,19 @@ def _home(environ: Mapping[str, str]) -> Path:
     if not path.is_absolute() or not named.isprintable():
         raise ConfigError(f"NOKOSU_HOME: {named!a} is not an absolute path", field="NOKOSU_HOME")
     return path
+
+
+def _starts_node(environ: Mapping[str, str]) -> bool:
+    said = environ.get("NOKOSU_NODE", "") or "on"
+    if said not in {"on", "off"}:
+        raise ConfigError(f"NOKOSU_NODE: {said!a} is neither on nor off", field="NOKOSU_NODE")
+    return said == "on"
+
+
+def _runtime(environ: Mapping[str, str]) -> Path | None:
+    """The folder for sockets that the system has made for this user, or None."""
+    named = Path(environ.get("XDG_RUNTIME_DIR", "") or f"/run/user/{os.getuid()}")
+    return named if named.is_absolute() and named.is_dir() else None
 
 
 def _user_home(environ: Mapping[str, str]) -> Path:

@@ -2,7 +2,7 @@
 
 Here the errors of all commands become an exit code and two lines on stderr, once: `Error: what is wrong` and, where
 there is one, `Try: what to do next`. Exit codes: 0 done, 1 not found or nothing, 2 usage, 3 refused, 4 store fault or a
-bug of ours; 130 and 143 interrupted or terminated, 141 when nobody reads the result any more.
+bug of ours, 5 mesh fault; 130 and 143 interrupted or terminated, 141 when nobody reads the result any more.
 """
 
 from __future__ import annotations
@@ -38,11 +38,22 @@ COMMANDS: Final = {
     "rebuild": ("rebuild", "Make the search index anew from the log."),
     "backup": ("backup", "Copy the store, keys included, into one file."),
     "export": ("export", "Write all memories as JSON lines."),
+    "invite": ("invite", "Invite another device, and print the line to type there."),
+    "join": ("join", "Join this device to another one that invites it."),
+    "space": ("space", "List the spaces, or make one to share with others."),
+    "devices": ("devices", "List the devices that share memories with this one."),
+    "sync": ("sync", "Compare with the other devices now, and wait for them."),
+    "revoke": ("revoke", "End a device that was lost, for good."),
+    "node": ("node", "See, start and stop the process that connects the devices."),
     "mcp": ("mcp", "Serve coding agents over MCP, or print how to set one up."),
     "try": ("try_", "Take a guided tour of under a minute, in a throwaway home."),
     "completion": ("completion", "Print the line that turns on completion in a shell."),
 }
 """Each command's module below `nokosu.cli`, and its line in the help, so that the help imports none of them."""
+
+_NODE_BEFORE: Final = frozenset({"status", "devices"})
+_NODE_AFTER: Final = frozenset({"save", "search", "show", "list", "edit", "forget", "restore", "brief"})
+"""Commands that see to it that the node runs, where a space is shared: to tell of it, or when their answer was given."""
 
 _COMPLETE: Final = "_NOKOSU_COMPLETE"
 _LITERAL: Final = ("save", "search", "edit")  # their arguments may begin with a hyphen
@@ -138,7 +149,13 @@ def _run(args: Sequence[str]) -> int:
         return shell_complete(group, {}, "nokosu", _COMPLETE, os.environ[_COMPLETE])
     try:
         with group.make_context("nokosu", list(args)) as context:
-            return group.invoke(context) or 0
+            if args and args[0] in _NODE_BEFORE:
+                import_module("nokosu.cli.start").node()
+            code: int = group.invoke(context) or 0
+            if args and args[0] in _NODE_AFTER:
+                output.flush()
+                import_module("nokosu.cli.start").node()
+            return code
     except click.exceptions.Exit as end:  # --help and --version
         return end.exit_code
 

@@ -59,6 +59,25 @@ from_file: Final = click.option(
     "--from-file", "file", type=click.Path(path_type=Path), metavar="PATH", help="Take the text from a file."
 )
 
+listen: Final = click.option(
+    "--listen", metavar="ADDRESS", help="The one address of this device to listen at; 0.0.0.0 is all of them."
+)
+port: Final = click.option(
+    "--port", type=Whole(), metavar="N", default=0, help="The port where the other devices reach this one from now on."
+)
+
+
+def check_port(number: int, field: str) -> int:
+    """A port, or 0 for one that is chosen.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if not 0 <= number < 1 << 16:
+        raise UsageError(f"{field}: {number} is not from 1 to 65535", field=field)
+    return number
+
+
 fields: Final = _several(
     click.option("--subject", metavar="LINE", help="A title of one line; else the first line of the text stands in."),
     _type_option("What kind of memory it is"),

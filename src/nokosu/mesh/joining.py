@@ -1,0 +1,443 @@
+"""Both ends of a pairing and their stores: who may join what, what is sent, and what is written when.
+
+The inviter admits the joiner in its own log before it sends the welcome; the joiner writes everything that makes it a
+member in one transaction. So whatever fails in between, pairing again repairs it: a device that was admitted and never
+heard of it is harmless, and one that is a member already only gets what it has missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+from nokosu import fold, ids, limits, records
+from nokosu.errors import NokosuError, PairingError, RecordRefused, Refused, UsageError
+from nokosu.identity import boxes, secrets
+from nokosu.mesh import addresses, pairing, pairing_wire, seal
+from nokosu.mesh.pairing import (
+    Acceptance,
+    Done,
+    Introduction,
+    Preview,
+    Reason,
+    Welcome,
+    WelcomeAddress,
+    WelcomeSecret,
+)
+from nokosu.mesh.pairing_wire import Session
+from nokosu.store import membership, moving, roster
+from nokosu.store.connection import Database
+from nokosu.store.log import Log
+from nokosu.store.roster import Listening, Member, Secret, Space
+from nokosu.store.roster_fold import clean_name
+from nokosu.store.sqlite import Connection
+
+_ADDRESSES_SENT_MAX: Final = 256
+_PORTS: Final = range(20_000, 32_768)  # below those that systems give to outgoing connections, so it stays free
+_PORTS_TRIED_MAX: Final = 64
+
+
+class Store(Struct, frozen=True):
+    """What both ends need of this device: its database and log, randomness, and which nokosu this is."""
+
+    database: Database
+    log: Log
+    random: ids.Random
+    version: str
+
+
+# The inviter ----------------------------------------------------------------------------------------------------------
+
+
+class Joined(Struct, frozen=True, kw_only=True):
+    """Who joined: `memories` it brings along; `again` if it was a member before; how many other devices have its name."""
+
+    device: bytes
+    name: str
+    version: str
+    memories: int
+    again: bool
+    namesakes: int
+
+
+def invitable(connection: Connection, name: str) -> Space:
+    """The space to which a device may be invited.
+
+    Raises:
+        NotFound: there is none of that name.
+        Refused: it never leaves this device, or this device is no member of it any more.
+    """
+    if name == roster.LOCAL:
+        raise Refused("space: local never leaves this device", hint="nokosu space create NAME", field="space")
+    space = roster.space_named(connection, name)
+    if any(member.own and member.revoked for member in roster.members(connection, space)):
+        raise Refused(f"space: this device was revoked from {name}", hint=_REVOKED_HINT, field="space")
+    return space
+
+
+def listening(store: Store, space: Space, address: str, port: int = 0) -> Listening:
+    """Where this device's node is to listen for *space*: at *port*, else at the port it has, else at a free one.
+
+    Raises:
+        PairingError: none is free.
+    """
+    with store.database.reading() as connection:
+        before = roster.listening(connection, space)
+    return Listening(port or (before.port if before is not None else _free_port(store.random, address)), address)
+
+
+def listen(store: Store, space: Space, where: Listening) -> None:
+    """Have this device's node listen there from now on."""
+    with store.database.write() as connection:
+        _listen(connection, space, where)
+
+
+def _listen(connection: Connection, space: Space, where: Listening) -> None:
+    if roster.listening(connection, space) != where:
+        roster.set_listening(connection, space, where.port, where.address)
+
+
+def listening_address(connection: Connection, space: Space, asked: str | None) -> str:
+    """The address to listen at: the one *asked* for, else the one that was, else all of this device's."""
+    before = roster.listening(connection, space)
+    return asked or (before.address if before is not None else pairing_wire.ANYWHERE)
+
+
+def admit(
+    session: Session, store: Store, space: Space, where: Listening, *, tell: Callable[[Introduction], None]
+) -> Joined:
+    """Talk to the device that knows the code until it is a member; *tell* is given who it is, once it is known.
+
+    With its admission, and not before, this device begins to listen at *where*.
+
+    Raises:
+        PairingError: it may not join, does not want to, or was lost on the way.
+    """
+    said = session.hear(Introduction)
+    pairing.check_introduction(session.channel, said)
+    with store.database.reading() as connection:
+        reason = _kept_out(connection, space, records.device_id(said.key))
+        preview = _preview(connection, space, store.version)
+    if reason is not None:
+        session.refuse(reason)
+        raise PairingError(_NOT_ADMITTED[reason].format(name=_named(said)))
+    tell(said)
+    session.say(preview)
+    try:
+        accepted = session.hear(Acceptance, seconds=limits.PAIRING_ANSWER_SECONDS)
+        joined = _admitted(store, space, where, said, accepted)
+        with store.database.reading() as connection:
+            welcome = _welcome(connection, space)
+        session.say(welcome)
+    except pairing.Refused as refused:
+        raise _explained(refused, _named(said)) from refused
+    except NokosuError as error:
+        if not isinstance(error, PairingError):
+            session.refuse(Reason.FAILED)
+        raise
+    try:
+        session.hear(Done)
+    except PairingError as error:
+        message = f"{joined.name} was admitted, but hung up before it said that it is in"
+        raise PairingError(message, hint="if it is not: nokosu invite, and nokosu join there, again") from error
+    return joined
+
+
+def _kept_out(connection: Connection, space: Space, device: bytes) -> Reason | None:
+    if device == roster.own_device(connection).id:
+        return Reason.SELF
+    member = _member(roster.members(connection, space), device)
+    return Reason.REVOKED if member is not None and member.revoked else None
+
+
+def _preview(connection: Connection, space: Space, version: str) -> Preview:
+    own = roster.own_device(connection)
+    members = [member for member in roster.members(connection, space) if not member.revoked]
+    return Preview(
+        space=space.id,
+        name=space.name,
+        personal=space.name == roster.PERSONAL,
+        device=own.id,
+        device_name=next((member.device.name for member in members if member.own), own.name),
+        version=version,
+        devices=tuple(member.device.name for member in members),
+        memories=memories_of(connection, space),
+    )
+
+
+def _admitted(store: Store, space: Space, where: Listening, said: Introduction, accepted: Acceptance) -> Joined:
+    device = records.device_id(said.key)
+    with store.database.write() as connection:
+        if _kept_out(connection, space, device) is not None:
+            raise Refused(f"{_named(said)} was revoked a moment ago")
+        members = roster.members(connection, space)
+        known = _member(members, device)
+        _listen(connection, space, where)
+        if known is None:
+            membership.admit(
+                store.log,
+                connection,
+                space,
+                public_key=said.key,
+                box_key=said.box,
+                name=clean_name(said.name) or "device",
+            )
+        after = roster.members(connection, space)
+        member = _member(after, device)
+        assert member is not None
+        return Joined(
+            device=device,
+            name=member.device.name,
+            version=clean_name(said.version),
+            memories=accepted.memories,
+            again=known is not None,
+            namesakes=sum(one.device.name == member.device.name and not one.revoked for one in after) - 1,
+        )
+
+
+def _welcome(connection: Connection, space: Space) -> Welcome:
+    own = roster.own_device(connection)
+    listening = roster.listening(connection, space)
+    found = [
+        (own.id, address) for address in (addresses.reachable(listening.address, listening.port) if listening else ())
+    ]
+    for member in roster.members(connection, space):
+        if not member.own and not member.revoked:
+            found += [(member.device.id, address) for address in roster.addresses(connection, space, member.device.id)]
+    return Welcome(
+        founder=roster.founder(connection, space),
+        secrets=tuple(WelcomeSecret(one.epoch, one.secret) for one in roster.secrets(connection, space)),
+        records=tuple(map(seal.pack, membership.roster_records(connection, space))),
+        addresses=tuple(WelcomeAddress(*one) for one in found[:_ADDRESSES_SENT_MAX]),
+        port=listening.port if listening else 0,
+    )
+
+
+def _free_port(random: ids.Random, address: str) -> int:
+    for _ in range(_PORTS_TRIED_MAX):
+        port = _PORTS[int.from_bytes(random(4), "big") % len(_PORTS)]
+        if pairing_wire.is_free(address, port):
+            return port
+    raise PairingError(f"no free port was found on {address}", hint="nokosu invite --port PORT")
+
+
+# The joiner -----------------------------------------------------------------------------------------------------------
+
+
+class Way(Enum):
+    """How a space is joined."""
+
+    MERGE = "merge"  # both are personal: this device's memories move into the other's
+    ENTER = "enter"  # beside the spaces that are here; nothing is copied
+    AGAIN = "again"  # this device is in it already, and catches up
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What joining would do here: the space is called `name`, and `memories` of this device would be shared in it."""
+
+    way: Way
+    name: str
+    memories: int
+    preview: Preview
+
+
+class Entered(Struct, frozen=True, kw_only=True):
+    """The space that was joined, and how many memories of this device move."""
+
+    space: Space
+    way: Way
+    devices: tuple[str, ...]
+    moving: int
+
+
+def knock(session: Session, store: Store, *, name: str | None = None) -> Plan:
+    """Introduce this device, and find out what joining means here; *name* is what the space is to be called.
+
+    Raises:
+        Refused: it cannot be joined from here; the message says why, the hint what to do.
+        PairingError: the inviter does not want this device, or was lost.
+    """
+    with store.database.reading() as connection:
+        own = roster.own_device(connection)
+        key, box = roster.signing_key(connection), boxes.public_key(roster.box_private_key(connection))
+    session.say(
+        pairing.introduction(session.channel, key, box, own.name[: limits.DEVICE_NAME_CHARS_MAX], store.version)
+    )
+    try:
+        preview = session.hear(Preview)
+    except pairing.Refused as refused:
+        raise _explained(refused, "the other device") from refused
+    try:
+        with store.database.reading() as connection:
+            return _plan(connection, preview, name)
+    except NokosuError as error:
+        session.refuse(error.reason if isinstance(error, _NotHere) else Reason.FAILED)
+        raise
+
+
+def enter(session: Session, store: Store, plan: Plan, *, apart: bool, inviter: str) -> Entered:
+    """Agree, and become a member: all of it in one transaction. What moves, moves afterwards (`store.moving`).
+
+    *apart* moves this device's memories into `local` instead. *inviter* is the host that was dialled.
+
+    Raises:
+        PairingError: the inviter was lost; nothing was changed here.
+    """
+    session.say(Acceptance(0 if apart else plan.memories))
+    try:
+        welcome = session.hear(Welcome, bytes_max=limits.PAIRING_WELCOME_BYTES_MAX)
+    except pairing.Refused as refused:
+        raise _explained(refused, plan.preview.device_name) from refused
+    try:
+        with store.database.write() as connection:
+            entered = _entered(connection, store, plan, welcome, apart=apart)
+            _keep_addresses(connection, entered.space, plan.preview, welcome, inviter)
+    except NokosuError:
+        session.refuse(Reason.FAILED)
+        raise
+    session.say(Done())
+    store.log.settle()
+    return entered
+
+
+def decline(session: Session) -> None:
+    """The person does not want it."""
+    session.refuse(Reason.DECLINED)
+
+
+class _NotHere(Refused):
+    """The joiner's side cannot join; the inviter is told `reason`."""
+
+    def __init__(self, reason: Reason, message: str, *, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+def _plan(connection: Connection, preview: Preview, name: str | None) -> Plan:
+    own = roster.own_device(connection)
+    if preview.device == own.id:
+        raise _NotHere(Reason.SELF, "this is the device that invites", hint="type the line on the other device")
+    here = roster.space_with(connection, preview.space)
+    if here is not None:
+        return Plan(way=Way.AGAIN, name=here.name, memories=0, preview=preview)
+    if preview.personal:
+        personal = roster.space_named(connection, roster.PERSONAL)
+        if any(not member.own for member in roster.members(connection, personal)):
+            raise _NotHere(Reason.SHARED, _SHARED, hint=_SHARED_HINT)
+        return Plan(way=Way.MERGE, name=roster.PERSONAL, memories=memories_of(connection, personal), preview=preview)
+    try:
+        wanted = membership.space_name(name or preview.name)
+    except UsageError as error:
+        raise _NotHere(Reason.NAME, error.message, hint=_NAME_HINT) from error
+    if any(space.name == wanted for space in roster.spaces(connection)):
+        message = f"another space called {wanted!a} is on this device already"
+        raise _NotHere(Reason.NAME, message, hint=_NAME_HINT)
+    return Plan(way=Way.ENTER, name=wanted, memories=0, preview=preview)
+
+
+def _entered(connection: Connection, store: Store, plan: Plan, welcome: Welcome, *, apart: bool) -> Entered:
+    found = [Secret(secrets.key_id(one.secret), one.epoch, one.secret) for one in welcome.secrets]
+    try:
+        carried = list(map(seal.unpack, welcome.records))
+        space = membership.enter(
+            store.log,
+            connection,
+            id=plan.preview.space,
+            name=plan.name,
+            founder=welcome.founder,
+            secrets=found,
+            records=carried,
+        )
+    except RecordRefused as error:
+        raise PairingError(f"what the other device sent is not valid ({error.message})") from error
+    if plan.way is Way.MERGE:
+        _merge(connection, space, apart=apart)
+    members = [member.device.name for member in roster.members(connection, space) if not member.revoked]
+    joined = roster.space_with(connection, space.id)
+    assert joined is not None
+    return Entered(space=joined, way=plan.way, devices=tuple(members), moving=plan.memories)
+
+
+def _merge(connection: Connection, joined: Space, *, apart: bool) -> None:
+    """Have this device's personal space move into *joined*, or into `local`; from now on *joined* is the personal one."""
+    old = roster.space_named(connection, roster.PERSONAL)
+    told = roster.listening(connection, old)
+    if told is not None:  # to whoever was invited and never came; the word to listen was about this device
+        roster.stop_listening(connection, old)
+        roster.set_listening(connection, joined, told.port, told.address)
+    moving.begin_move(connection, old, roster.space_named(connection, roster.LOCAL) if apart else joined)
+    roster.name_space(connection, joined, roster.PERSONAL)
+
+
+def _keep_addresses(connection: Connection, space: Space, preview: Preview, welcome: Welcome, inviter: str) -> None:
+    """Where the others are; last, so that it is tried first, the host at which the inviter was just now reached."""
+    known = {member.device.id for member in roster.members(connection, space) if not member.own}
+    heard = [(one.device, one.address) for one in reversed(welcome.addresses) if one.device in known]
+    if 0 < welcome.port < 1 << 16:
+        heard.append((preview.device, addresses.shown(inviter, welcome.port)))
+    for device, address in heard:
+        try:
+            roster.set_address(connection, space, device, str(addresses.parse(address)), "heard")
+        except NokosuError:
+            continue  # of a form that a later version knows
+
+
+def own_name(store: Store, space: Space) -> str:
+    """How this device is called in a space."""
+    with store.database.reading() as connection:
+        return next(member.device.name for member in roster.members(connection, space) if member.own)
+
+
+# Both -----------------------------------------------------------------------------------------------------------------
+
+
+def memories_of(connection: Connection, space: Space) -> int:
+    """How many memories a space shows."""
+    row = connection.row("SELECT count(*) FROM memory WHERE space = ? AND status = ?", (space.n, fold.Status.LIVE))
+    return int(row[0]) if row is not None else 0
+
+
+def _member(members: Sequence[Member], device: bytes) -> Member | None:
+    return next((member for member in members if member.device.id == device), None)
+
+
+def _named(said: Introduction) -> str:
+    return clean_name(said.name) or "the other device"
+
+
+_REVOKED_HINT: Final = (
+    "a revoked device stays out: set NOKOSU_HOME to a new folder and join from there, as a new device"
+)
+_NAME_HINT: Final = "nokosu join ADDRESS CODE --as NAME, with a new code and another name"
+_SHARED: Final = "the personal space of this device has other devices: it cannot join another's"
+_SHARED_HINT: Final = (
+    "nokosu invite here, and nokosu join on the other device; or share a space: nokosu space create NAME"
+)
+_NOT_ADMITTED: Final = {
+    Reason.SELF: "that is this device itself: type the line on another one",
+    Reason.REVOKED: "{name} was revoked from this space, and stays out: it may join from a new home, as a new device",
+}
+_EXPLAINED: Final = {
+    Reason.VERSION: ("{name} has another version of pairing", "upgrade the older of the two"),
+    Reason.CODE: ("the code is wrong", "nokosu invite, on the other device: each code may be tried once"),
+    Reason.SELF: ("this is the device that invites", "type the line on the other device"),
+    Reason.REVOKED: ("this device was revoked from that space", _REVOKED_HINT),
+    Reason.DECLINED: ("{name} was asked, and does not want to join", "nokosu invite, for a new code"),
+    Reason.SHARED: ("the personal space of {name} has other devices, so it cannot join", "invite from there instead"),
+    Reason.NAME: ("{name} has another space of that name", "nokosu invite, and join there with --as NAME"),
+    Reason.FAILED: ("{name} met an error of its own, and says there what it is", "nokosu doctor, on that device"),
+}
+
+
+def explained(error: PairingError, name: str = "the other device") -> PairingError:
+    """The same, where the other end refused with a reason that has words here."""
+    return _explained(error, name) if isinstance(error, pairing.Refused) else error
+
+
+def _explained(refused: pairing.Refused, name: str) -> PairingError:
+    words, hint = _EXPLAINED.get(Reason(refused.reason), ("", "")) if refused.reason in set(Reason) else ("", "")
+    reason = refused.reason if refused.reason.isidentifier() else "for a reason unknown here"
+    return PairingError(words.format(name=name) or f"{name} refused ({reason})", hint=hint)
