@@ -109,6 +109,7 @@ def test_what_is_saved_is_found_and_shown_with_every_field(memory: Nokosu) -> No
         "in_conflict": False,
         "versions": (),
         "history": (),
+        "delivery": None,
     }
     (hit,) = search(memory, "deploys main", project="app").hits
     assert (hit.id, hit.subject, hit.text, hit.updated) == (saved.id, found.subject, found.text, None)
@@ -528,6 +529,41 @@ def test_thirty_days_after_forgetting_the_next_save_purges(memory: Nokosu, clock
     assert (purged.status, purged.text, purged.created) == ("purged", "", "2026-01-01T00:00:00.000Z")
     assert [event.kind for event in purged.history] == ["save", "forget", "purge"]
     assert_sound(memory)
+
+
+@pytest.mark.parametrize("skew_days", [-400, 400])
+def test_a_wrong_clock_elsewhere_neither_hastens_nor_delays_a_purge(
+    memory: Nokosu, below: Aside, clock: ManualClock, skew_days: int
+) -> None:
+    id = save(memory, "for thirty days from when it was seen here")
+    store = below()
+    (saved,) = store.records()
+    peer = Peer(store.personal.id, wall_clock=ManualClock(clock() + skew_days * DAY_MS), random=SeededRandom(8))
+    store.admit(peer)
+    store.log.append(peer.forget(saved))
+    clock.advance(days=30)
+    save(memory, "on the last day")
+    assert memory.get(id).status == "forgotten"
+    clock.advance(ms=1)
+    save(memory, "on the day after")
+    assert memory.get(id).status == "purged"
+    assert_sound(memory)
+
+
+def test_a_memory_forgotten_long_ago_that_arrives_today_can_be_restored_for_thirty_days(
+    memory: Nokosu, below: Aside, clock: ManualClock
+) -> None:
+    save(memory, "first")
+    store = below()
+    peer = Peer(store.personal.id, wall_clock=ManualClock(clock()), random=SeededRandom(8))
+    store.admit(peer)
+    theirs = peer.save("theirs", memory="0123456789ab")
+    peer.forget(theirs)
+    clock.advance(days=90)
+    store.log.append_many(peer.log)
+    save(memory, "second")
+    memory.restore("0123456789ab")
+    assert memory.get("0123456789ab").text == "theirs"
 
 
 def test_a_damaged_memory_whose_time_has_come_stops_no_save(memory: Nokosu, below: Aside, clock: ManualClock) -> None:

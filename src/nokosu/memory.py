@@ -28,11 +28,35 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     device: str
 
 
+class Lagging(Struct, frozen=True, kw_only=True):
+    """A device that does not have it all yet, by name and id: `behind` counts the records that it lacks; `last_seen` is
+    when this device last heard of it, None if never.
+    """
+
+    device: str
+    device_id: str
+    behind: int
+    last_seen: str | None
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """On how many of a space's devices something is, this one and no revoked one counted, and which are `pending`.
+
+    It is what the others have announced, signed by them. Of a forgotten or purged memory it tells where that has taken
+    effect.
+    """
+
+    on: int
+    devices: int
+    pending: tuple[Lagging, ...] = ()
+
+
 class Memory(Struct, frozen=True, kw_only=True):
     """A memory, as the fold of its records shows it now. Times are RFC 3339 in UTC; `subject` is never empty.
 
     `status` is live, forgotten, purged or unknown; of a purged memory only who and when is left. `versions` holds all
-    concurrent versions when `in_conflict`. `history` is filled on demand.
+    concurrent versions when `in_conflict`. `history` is filled on demand. `delivery` is None where the space is not
+    shared.
     """
 
     id: str
@@ -61,6 +85,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     in_conflict: bool
     versions: tuple[Snapshot, ...] = ()
     history: tuple[Event, ...] = ()
+    delivery: Delivery | None = None
 
 
 class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,7 +146,8 @@ class Saved(Struct, frozen=True, kw_only=True):
     """What became of a save, edit, forget, restore or purge: it is on disk when this is returned.
 
     `duplicate`: the same text was already there, and nothing was changed. `redacted` tells what was masked. `notes` are
-    lines for whoever saved.
+    lines for whoever saved. `delivery` tells, after a forget, restore or purge in a shared space, where it has taken
+    effect so far.
     """
 
     id: str
@@ -130,6 +156,7 @@ class Saved(Struct, frozen=True, kw_only=True):
     space: str = ""
     redacted: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    delivery: Delivery | None = None
 
 
 class Brief(Struct, frozen=True, kw_only=True):
@@ -143,18 +170,48 @@ class Brief(Struct, frozen=True, kw_only=True):
     project: str
 
 
+class DeviceStatus(Struct, frozen=True, kw_only=True):
+    """A device of a space: `this` is this one; `behind` counts our records that it lacks; `last_seen` and `version` are
+    None and empty until it is heard of.
+    """
+
+    name: str
+    id: str
+    this: bool
+    revoked: bool
+    last_seen: str | None
+    behind: int
+    version: str
+
+
 class SpaceStatus(Struct, frozen=True, kw_only=True):
-    """A space as `status` shows it."""
+    """A space as `status` shows it. `devices` and `delivery` are of a shared one; `delivery` is None, too, where this
+    device was revoked.
+    """
 
     name: str
     id: str
     memories: int
+    shared: bool = False
+    devices: tuple[DeviceStatus, ...] = ()
+    delivery: Delivery | None = None
+
+
+class NodeStatus(Struct, frozen=True, kw_only=True):
+    """The process that connects this host to the others. Where it does not run, `why` says so and `hint` what to type."""
+
+    running: bool
+    pid: int = 0
+    version: str = ""
+    why: str = ""
+    hint: str = ""
 
 
 class Status(Struct, frozen=True, kw_only=True):
     """Where everything lives and how much there is. Sizes are in bytes; times RFC 3339.
 
-    `exists` is false until the first save; then the counts are 0 and `device_id` is empty.
+    `exists` is false until the first save; then the counts are 0 and `device_id` is empty. `node` is None where no space
+    is shared: then none is needed.
     """
 
     version: str
@@ -175,6 +232,7 @@ class Status(Struct, frozen=True, kw_only=True):
     records: int
     last_written: str | None
     spaces: tuple[SpaceStatus, ...]
+    node: NodeStatus | None = None
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -186,12 +244,16 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 class Verified(Struct, frozen=True, kw_only=True):
-    """What was checked, and every problem found; none means that the store is what was written."""
+    """What was checked, and every problem found; none means that the store is what was written.
+
+    `waiting` counts records of shared spaces that lie behind a gap: those before them are still on their way.
+    """
 
     logs: int
     records: int
     memories: int
     problems: tuple[Problem, ...]
+    waiting: int = 0
 
 
 class Rebuilt(Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from nokosu import (
     clock,
     config,
     contents,
+    delivery,
     filesystem,
     filing,
     fold,
@@ -42,10 +43,10 @@ from nokosu.memory import Brief, Hits, Memory, Rebuilt, Saved, Status, Verified
 from nokosu.records import Author, Content, Kind
 from nokosu.search import engine
 from nokosu.store import connection as store_connection
-from nokosu.store import index, projects, reading, roster, schema
+from nokosu.store import index, projects, reading, rebuilding, roster
 from nokosu.store.connection import Database, before_saving
 from nokosu.store.index import Index
-from nokosu.store.log import Entry, Log, relink
+from nokosu.store.log import Entry, Log
 from nokosu.store.reading import MemoryRow
 from nokosu.store.sqlite import Connection
 from nokosu.store.verify import verify
@@ -118,7 +119,7 @@ class Nokosu:
 
     def save(self, draft: Draft, *, space: str | None = None) -> Saved:
         """Save a memory; it is on the disk when this returns. Saving the same text again in the same project changes
-        nothing.
+        nothing. Without a *space* it goes where the settings of its project say, else to the personal one.
 
         Raises:
             UsageError, NotFound, Refused: the project, the space or a superseded memory cannot be made out; nothing was
@@ -132,8 +133,7 @@ class Nokosu:
             database, log = self._for_writing()
             prepared = [self._prepared(database, draft) for draft in drafts]
         with database.write() as connection:
-            target = roster.space_named(connection, space or roster.PERSONAL)
-            done = [self._save_one(connection, log, target, one) for one in prepared]
+            done = [self._save_one(connection, log, self._target(connection, space, one), one) for one in prepared]
             purged = self._purge_what_is_due(connection, log)
         if purged:
             with suppress(StoreError):  # what was saved is saved; the old bytes go with the next checkpoint
@@ -255,7 +255,8 @@ class Nokosu:
             raise reading.no_memory(ids.memory_id_prefix(id))
         with database.reading() as connection:
             row = reading.row_named(connection, id)
-            return view.memory(connection, row, self._wall_clock(), history=history, with_forgotten=with_forgotten)
+            shown = view.memory(connection, row, self._wall_clock(), history=history, with_forgotten=with_forgotten)
+            return msgspec.structs.replace(shown, delivery=delivery.of_memory(connection, row))
 
     def memories(self) -> Iterator[Memory]:
         """Every memory that is not purged, oldest first, forgotten ones included: what an export writes.
@@ -314,7 +315,7 @@ class Nokosu:
         with database.reading() as connection:
             device = self._own_device(connection)
             project = self._filing.for_searching(connection, device, None).name
-            return overview.of_store(connection, empty, device, project, read_only=database.read_only)
+            return overview.of_store(connection, empty, self.config, device, project, read_only=database.read_only)
 
     # Care -------------------------------------------------------------------------------------------------------------
 
@@ -330,8 +331,7 @@ class Nokosu:
         started = time.perf_counter()
         database, _ = self._for_writing()
         with database.write() as connection:
-            relink(connection)
-            memories = self._index.rebuild(connection, schema.WORD_TABLE)
+            memories = rebuilding.rebuild(connection, self._index)
         return Rebuilt(memories=memories, seconds=round(time.perf_counter() - started, 3))
 
     def backup(self, target: Path) -> int:
@@ -346,6 +346,10 @@ class Nokosu:
             raise NotFound("nothing is saved yet", hint="nokosu save TEXT")
         database.copy_to(target)
         return target.stat().st_size
+
+    def store(self) -> tuple[Database, Log]:
+        """The store itself, made if there is none yet: for pairing and the roster, which are about no memory."""
+        return self._for_writing()
 
     # Below ------------------------------------------------------------------------------------------------------------
 
@@ -380,6 +384,18 @@ class Nokosu:
             notes=(*draft.filed.notes, *self._warnings),
         )
 
+    def _target(self, connection: Connection, named: str | None, draft: Prepared) -> roster.Space:
+        """The space to save in: the one *named*, else the one that the project's settings name, else the personal one."""
+        project = draft.filed.name
+        set_for_project = "" if named else self.config.space_of(project)
+        try:
+            return roster.space_named(connection, named or set_for_project or roster.PERSONAL)
+        except NotFound as error:
+            if not set_for_project:
+                raise
+            hint = f"nokosu space create, or edit [projects.{project}] in {self.config.home / config.CONFIG_NAME}"
+            raise NotFound(error.message, hint=hint, field="space") from error
+
     def _prepared(self, database: Database, draft: Draft) -> Prepared:
         """A draft with its secrets masked and its project found, before the write lock is taken."""
         return contents.prepared(draft, self._filed(database, draft.project))
@@ -387,7 +403,8 @@ class Nokosu:
     def _duplicate(self, connection: Connection, space: roster.Space, draft: Prepared) -> str | None:
         """The visible memory of the same project that says the same, or None."""
         rows = connection.rows(
-            "SELECT n FROM memory WHERE digest = ? AND status = 0 AND space = ? LIMIT 64",
+            "SELECT n FROM memory WHERE digest = ?1 AND status = 0 AND "
+            "(space = ?2 OR space IN (SELECT n FROM space WHERE moving_to = ?2)) LIMIT 64",
             (index.text_digest(draft.content.text), space.n),
         )
         if not rows:
@@ -411,13 +428,21 @@ class Nokosu:
             done = _ALREADY[kind]
             if row.status == done:
                 note = f"it is {view.STATUS_NAMES[done]} already" if done != fold.Status.LIVE else "it is not forgotten"
-                return Saved(id=row.id, duplicate=True, project=row.project_name, space=row.space_name, notes=(note,))
+                return Saved(
+                    id=row.id,
+                    duplicate=True,
+                    project=row.project_name,
+                    space=row.space_name,
+                    notes=(note,),
+                    delivery=delivery.of_memory(connection, row),
+                )
             if row.status == fold.Status.PURGED:
                 raise Refused(f"memory {row.id} was purged: its text is gone", field="id")
             if kind == Kind.PURGE:
                 self._check_may_purge(connection, row)
             self._append_mark(connection, log, row, kind)
-        return Saved(id=row.id, project=row.project_name, space=row.space_name)
+            effect = delivery.of_memory(connection, reading.row_named(connection, row.id))
+        return Saved(id=row.id, project=row.project_name, space=row.space_name, delivery=effect)
 
     def _append_mark(self, connection: Connection, log: Log, row: MemoryRow, kind: Kind) -> None:
         state = reading.state_of(connection, row)
@@ -437,9 +462,12 @@ class Nokosu:
 
     def _purge_what_is_due(self, connection: Connection, log: Log) -> int:
         """Purge a few memories that were forgotten more than 30 days ago; how many."""
-        before = self._wall_clock() - limits.RESTORE_DAYS * times.DAY_MS
+        now = self._wall_clock()
+        before = now - limits.RESTORE_DAYS * times.DAY_MS
         rows = connection.rows(
-            "SELECT n FROM memory WHERE forgotten IS NOT NULL AND forgotten < ? LIMIT ?", (before, _PURGES_AT_ONCE)
+            "SELECT n FROM memory WHERE forgotten IS NOT NULL AND (forgotten < ?1 OR forgotten > ?2) "
+            "AND coalesce(seen, forgotten) < ?1 LIMIT ?3",
+            (before, now, _PURGES_AT_ONCE),
         )
         purged = 0
         for row in reading.rows_by_number(connection, [n for (n,) in rows]).values() if rows else ():
@@ -553,4 +581,11 @@ _ALREADY: Final = {Kind.FORGET: fold.Status.FORGOTTEN, Kind.RESTORE: fold.Status
 
 
 def _is_due(row: MemoryRow, now_ms: int) -> bool:
-    return row.forgotten is not None and row.forgotten < now_ms - limits.RESTORE_DAYS * times.DAY_MS
+    """Whether a forgotten memory's 30 days are over. They begin when this device first saw that it was forgotten, or later if
+    it was forgotten later: neither a clock that is behind nor one that is ahead decides alone.
+    """
+    if row.forgotten is None:
+        return False
+    before = now_ms - limits.RESTORE_DAYS * times.DAY_MS
+    seen = row.forgotten if row.seen is None else row.seen
+    return seen < before and not before <= row.forgotten <= now_ms

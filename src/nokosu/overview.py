@@ -9,10 +9,11 @@ from typing import Any
 import apsw
 import msgspec
 
-from nokosu import config, ids, times
+from nokosu import config, delivery, ids, node_process, times
 from nokosu.config import Config
-from nokosu.memory import SpaceStatus, Status
-from nokosu.store.roster import Device
+from nokosu.memory import NodeStatus, SpaceStatus, Status
+from nokosu.store import roster
+from nokosu.store.roster import Device, Space
 from nokosu.store.sqlite import Connection
 
 
@@ -41,16 +42,35 @@ def of_home(settings: Config, *, version: str, exists: bool) -> Status:
     )
 
 
-def of_store(connection: Connection, base: Status, device: Device, project: str, *, read_only: bool) -> Status:
-    """*base* with what the store tells."""
+def of_node(settings: Config) -> NodeStatus:
+    """Whether the node runs, and else why not."""
+    found = node_process.running(settings.home)
+    if found is not None:
+        return NodeStatus(running=True, pid=found.pid, version=found.version)
+    if node_process.is_stopped(settings):
+        return NodeStatus(running=False, why="it was stopped", hint="nokosu node start")
+    if not settings.starts_node:
+        return NodeStatus(running=False, why="NOKOSU_NODE is off", hint="nokosu node start")
+    return NodeStatus(running=False, why="nothing has started it yet", hint="nokosu node start")
+
+
+def told_of_node(node: NodeStatus) -> str:
+    """The same on one line."""
+    if not node.running:
+        return f"not running, {node.why}: {node.hint}"
+    return f"running, nokosu {node.version}, process {node.pid}" if node.pid else "being started"
+
+
+def of_store(
+    connection: Connection, base: Status, settings: Config, device: Device, project: str, *, read_only: bool
+) -> Status:
+    """*base* with what the store tells, and with the node where one is needed."""
 
     def one(sql: str) -> Any:
         row = connection.row(sql)
         return row[0] if row else None
 
-    spaces = connection.rows(
-        "SELECT name, id, (SELECT count(*) FROM memory WHERE memory.space = space.n AND status = 0) FROM space ORDER BY n"
-    )
+    spaces = tuple(_space(connection, space, base.version) for space in roster.spaces(connection))
     last = one("SELECT updated FROM memory WHERE hlc IS NOT NULL ORDER BY hlc DESC LIMIT 1")
     return msgspec.structs.replace(
         base,
@@ -62,5 +82,21 @@ def of_store(connection: Connection, base: Status, device: Device, project: str,
         forgotten=one("SELECT count(*) FROM memory WHERE status = 1"),
         records=one("SELECT count(*) FROM record"),
         last_written=times.format_ms(last) if last is not None else None,
-        spaces=tuple(SpaceStatus(name=name, id=ids.grouped(id), memories=count) for name, id, count in spaces),
+        spaces=spaces,
+        node=of_node(settings) if any(space.shared for space in spaces) else None,
+    )
+
+
+def _space(connection: Connection, space: Space, version: str) -> SpaceStatus:
+    # Through the index by digest, which SQLite would choose, the rows come in random order: twenty times as slow.
+    row = connection.row("SELECT count(*) FROM memory NOT INDEXED WHERE space = ? AND status = 0", (space.n,))
+    shared = roster.is_shared(connection, space)
+    devices = delivery.devices(connection, space, version) if shared else ()
+    return SpaceStatus(
+        name=space.name,
+        id=ids.grouped(space.id),
+        memories=row[0] if row else 0,
+        shared=shared,
+        devices=devices,
+        delivery=delivery.of_devices(devices),
     )

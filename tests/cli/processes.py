@@ -58,6 +58,7 @@ class Shell:
         self.env = {
             "HOME": str(self.user_home),
             "NOKOSU_HOME": str(self.home),
+            "NOKOSU_NODE": "off",
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "src"),
             "PYTHONPYCACHEPREFIX": str(byte_code),

@@ -587,7 +587,7 @@ def test_completion_prints_the_line_to_paste(run: Shell, shell: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        ("nokosu re", {"restore", "rebuild"}),
+        ("nokosu re", {"restore", "rebuild", "revoke"}),
         ("nokosu save --typ", {"--type"}),
         ("nokosu list --type de", {"decision"}),
         ("nokosu mcp --print-config co", {"codex"}),

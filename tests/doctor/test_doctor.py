@@ -16,8 +16,11 @@ from nokosu.config import DATABASE_NAME, Config
 from nokosu.doctor import Result, examine
 from nokosu.drafts import Draft
 from nokosu.nokosu import Nokosu
+from nokosu.store import moving, roster
 from nokosu.store.connection import Database
 from nokosu.testing import SAMPLE_DRAFTS, Peer, SeededRandom, Store
+from tests.announcing import announce
+from tests.doctor.outside import VERSION, outside_of
 from tests.promises import promise
 
 NOBODY = 65534
@@ -90,7 +93,7 @@ def test_it_is_green_while_others_write_and_after_a_rebuild(filled: Config) -> N
         assert faults(examine(filled)) == {}
 
 
-def test_it_is_green_with_records_that_came_before_their_cause(store: Store, config: Config) -> None:
+def test_records_that_came_before_their_cause_are_told_and_nothing_else_is_wrong(store: Store, config: Config) -> None:
     peer = Peer(store.personal.id, random=SeededRandom(3))
     store.admit(peer)
     saved = peer.save("came never")
@@ -98,7 +101,9 @@ def test_it_is_green_with_records_that_came_before_their_cause(store: Store, con
     store.log.append(peer.write("star", "0" * 12))
     here = msgspec.structs.replace(config, home=store.database.path.parent)
     here.home.chmod(0o700)
-    assert faults(examine(here)) == {}
+    announce(store.database, peer, store.log.vector(store.personal), version=VERSION)
+    found = faults(examine(here, outside=outside_of(store, peer)))
+    assert (set(found), found["gaps (personal)"].level) == ({"gaps (personal)"}, "warn")
 
 
 def test_a_restored_backup_is_green(filled: Config, tmp_path: Path) -> None:
@@ -279,6 +284,28 @@ def test_a_log_that_was_continued_twice_is_told(store: Store, config: Config) ->
     store.log.append_many([*peer.log, *clone.log])
     here = msgspec.structs.replace(config, home=store.database.path.parent)
     here.home.chmod(0o700)
-    found = faults(examine(here))
+    announce(store.database, peer, store.log.vector(store.personal), version=VERSION)
+    found = faults(examine(here, outside=outside_of(store, peer)))
     assert (set(found), found["logs"].level) == ({"logs"}, "warn")
     assert "nothing is lost" in found["logs"].summary
+
+
+def test_memories_that_have_not_moved_yet_are_told_and_damaged_ones_are_named(store: Store, config: Config) -> None:
+    here = msgspec.structs.replace(config, home=store.database.path.parent)
+    here.home.chmod(0o700)
+    with Nokosu(here) as memory:
+        ids = [memory.save(Draft(text=f"note {number}")).id for number in range(2)]
+        with store.database.write() as connection:
+            personal, local = roster.spaces(connection)
+            moving.begin_move(connection, personal, local)
+        told = [result for result in examine(here) if result.name == "moving"]
+        assert [(one.level, one.summary) for one in told] == [
+            ("ok", "2 memories of 'personal (moving)' are still to move")
+        ]
+        with store.database.write() as connection:
+            connection.run("UPDATE record SET body = x'9200' WHERE memory = ?", (ids[0],))
+        while moving.move_some(store.database, store.log):
+            pass
+        told = [result for result in examine(here) if result.name == "moving"]
+    assert [(one.level, one.hint) for one in told] == [("warn", "nokosu verify")]
+    assert told[0].summary.endswith("1 of them are damaged")

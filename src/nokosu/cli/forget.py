@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from nokosu import limits
+from nokosu import clock, delivery, limits
 from nokosu.cli import options, outcome, output, reading, start
 from nokosu.errors import Refused, UsageError
 from nokosu.memory import Memory
@@ -14,7 +14,8 @@ from nokosu.memory import Memory
     "forget",
     help=f"""Hide the memory ID (a unique beginning of it is enough) everywhere, and print its id.
 
-    It can be restored for {limits.RESTORE_DAYS} days. With --purge its text is erased for good, at once.
+    It can be restored for {limits.RESTORE_DAYS} days. With --purge its text is erased for good, at once. Where other
+    devices share it, they follow when they are heard of: nokosu show ID tells which have.
     """,
     epilog=options.examples("nokosu forget 4k2m", "nokosu forget 4k2m --purge --dry-run"),
 )
@@ -35,7 +36,9 @@ def command(id: str, *, purge: bool, dry_run: bool, yes: bool, as_json: bool) ->
             _ask(found)
         saved = memory.purge(id) if purge else memory.forget(id)
     undo = "" if purge else f"Undo: nokosu restore {saved.id} (within {limits.RESTORE_DAYS} days)"
-    outcome.write(saved, as_json=as_json, hint=undo)
+    status = "purged" if purge else "forgotten"
+    effect = delivery.after(saved.delivery, saved.id, clock.system_wall_clock(), status=status)
+    outcome.write(saved, as_json=as_json, effect=effect, hint=undo)
 
 
 def _ask(memory: Memory) -> None:

@@ -6,6 +6,7 @@ import secrets
 
 import click
 
+from nokosu import clock, delivery
 from nokosu.cli import documents, found, layout, options, output, start
 from nokosu.cli.output import one_line
 from nokosu.memory import Event, Memory
@@ -72,6 +73,7 @@ def _fields(memory: Memory) -> list[tuple[str, str]]:
         ("host", memory.host),
         ("device", memory.device),
         ("space", memory.space),
+        ("delivery", delivery.told_of_memory(memory, clock.system_wall_clock())),
         ("conflict", f"{len(memory.versions)} versions; the next edit settles it" if memory.in_conflict else ""),
         ("suspicious", ", ".join(f"{kind} characters" for kind in suspicious(memory.text))),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nokosu import config
+from nokosu import config, node_process
 from nokosu.config import Config
 from nokosu.nokosu import Nokosu
 
@@ -26,3 +26,8 @@ def configuration(*, by_agent: bool = False) -> Config:
 def memory() -> Nokosu:
     """The store, to use in a `with` block."""
     return Nokosu(configuration())
+
+
+def node() -> None:
+    """See that the node runs if a space is shared; nothing is waited for, and nothing fails."""
+    node_process.start_if_needed(configuration())

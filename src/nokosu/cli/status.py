@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from nokosu import clock, delivery, overview
 from nokosu.cli import documents, layout, options, output, start
 from nokosu.cli.output import one_line
-from nokosu.memory import Status
+from nokosu.memory import SpaceStatus, Status
 
 
 @click.command("status", epilog=options.examples("nokosu status", "nokosu status --json"))
@@ -34,11 +35,14 @@ def _lines(status: Status) -> list[tuple[str, str]]:
         ("memories", f"{status.memories:,}" + (f", and {status.forgotten:,} forgotten" if status.forgotten else "")),
         ("records", f"{status.records:,}"),
         ("last written", status.last_written or ""),
-        *(
-            (f"space {space.name}", f"{layout.counted(space.memories, 'memory', 'memories')}, {space.id}")
-            for space in status.spaces
-        ),
+        ("node", overview.told_of_node(status.node) if status.node is not None else ""),
+        *(line for space in status.spaces for line in _of_space(space)),
     ]
+
+
+def _of_space(space: SpaceStatus) -> list[tuple[str, str]]:
+    about = (f"space {space.name}", f"{layout.counted(space.memories, 'memory', 'memories')}, {space.id}")
+    return [about, ("  delivery", delivery.told_of_space(space, clock.system_wall_clock()))]
 
 
 def _size(status: Status) -> str:

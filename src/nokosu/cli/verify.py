@@ -29,6 +29,9 @@ def command(*, as_json: bool) -> int:
         memories = counted(verified.memories, "memory", "memories")
         problems = counted(len(verified.problems), "problem")
         output.line(f"{records} in {logs}, {memories} checked: {problems}")
+        if verified.waiting:
+            wait = "record waits" if verified.waiting == 1 else "records wait"
+            output.line(f"{verified.waiting} {wait} for others before them, which have not arrived yet (nokosu sync)")
     return StoreDamaged.exit_code if verified.problems else 0
 
 

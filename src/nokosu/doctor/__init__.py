@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 from nokosu.config import Config
-from nokosu.doctor import home, store
+from nokosu.doctor import home, mesh, store
 from nokosu.doctor.result import Result
 
 __all__ = ["Result", "examine"]
@@ -17,13 +17,17 @@ def examine(
     mounts: list[tuple[str, str]] | None = None,
     free_bytes_min: int = home.FREE_BYTES_MIN,
     sqlite: str = apsw.sqlite_lib_version(),
+    outside: mesh.Outside | None = None,
 ) -> list[Result]:
     """Run every check; a check that cannot run because an earlier one failed is left out.
 
-    *mounts* (mount point and type of each file system), *free_bytes_min* and *sqlite* are for tests: what the system
-    says, when a disk is full, and which SQLite this is.
+    *mounts* (mount point and type of each file system), *free_bytes_min*, *sqlite* and *outside* are for tests: what the
+    system says, when a disk is full, which SQLite this is, and what is found outside of this device.
     """
     results = home.checks(config, mounts, free_bytes_min)
     if any(result.level == "fail" and result.name == "home" for result in results):
         return results
-    return results + store.checks(config, sqlite)
+    found = store.checks(config, sqlite)
+    if any(result.level == "fail" and result.name == "store" for result in found) or not config.database.exists():
+        return results + found
+    return results + found + mesh.examined(config, outside)

@@ -7,7 +7,7 @@ from typing import Final
 from nokosu.config import Config
 from nokosu.doctor.result import Result
 from nokosu.errors import StoreDamaged, StoreError, StoreUpgraded
-from nokosu.store import schema
+from nokosu.fold import Status
 from nokosu.store.connection import Database
 
 SQLITE_MIN: Final = (3, 51, 3)  # before it, two connections can corrupt a WAL that is being reset
@@ -34,7 +34,15 @@ def checks(config: Config, sqlite: str) -> list[Result]:
     except (StoreError, OSError) as error:
         return [*results, Result("store", "fail", str(error), f"ls -l {config.database}")]
     try:
-        return [*results, _pages(database), _words(database), _schema(database), _branches(database), _wal(config)]
+        return [
+            *results,
+            _pages(database),
+            _words(database),
+            _schema(database),
+            _branches(database),
+            *_moving(database),
+            _wal(config),
+        ]
     finally:
         database.close()
 
@@ -81,8 +89,6 @@ def _schema(database: Database) -> Result:
         return Result(
             "schema", "fail", f"the journal mode is {mode[0] if mode else 'unknown'}, not wal", "nokosu rebuild"
         )
-    if version[1] < len(schema.MIGRATIONS):
-        return Result("schema", "warn", "older than this nokosu; the next save brings it up to date", "nokosu rebuild")
     return Result("schema", "ok", f"version {version[0]}.{version[1]}")
 
 
@@ -94,6 +100,26 @@ def _branches(database: Database) -> Result:
         "logs", "warn", f"{len(rows)} logs were continued twice (a restored backup or a cloned disk); nothing is lost",
         "nokosu status",
     )  # fmt: skip
+
+
+def _moving(database: Database) -> list[Result]:
+    """Spaces whose memories are on their way into another one; none, normally."""
+    rows = database.rows(
+        "SELECT name, (SELECT count(*) FROM memory WHERE memory.space = space.n), "
+        "(SELECT count(*) FROM memory WHERE memory.space = space.n AND status = ?) FROM space WHERE moving_to IS NOT NULL",
+        (Status.DAMAGED,),
+    )
+    return [
+        Result(
+            "moving",
+            "warn",
+            f"{left} memories of {name!a} are still to move; {damaged} of them are damaged",
+            "nokosu verify",
+        )
+        if damaged
+        else Result("moving", "ok", f"{left} memories of {name!a} are still to move")
+        for name, left, damaged in rows
+    ]
 
 
 def _wal(config: Config) -> Result:

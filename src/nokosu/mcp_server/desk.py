@@ -1,7 +1,8 @@
 """Where tool calls are worked off: one after another, in the one thread that uses `Nokosu`.
 
 A call that is cancelled before its turn is not done; one that is being done is finished, because a commit is, and its answer is
-dropped. What can wait, the search for a project's first commit, waits until nobody has asked for anything for a moment.
+dropped. What can wait, the search for a project's first commit and a look whether the node runs, waits until nobody has asked for
+anything for a moment.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import logging
 from functools import partial
 from importlib.resources import files
+from threading import Thread
 from typing import Any, Final
 
 import msgspec
 
+from nokosu import node_process
 from nokosu.config import Config
 from nokosu.errors import NokosuError, OutcomeUnknown, StoreError
 from nokosu.mcp_server import render
@@ -41,6 +44,11 @@ class Desk:
         self._config = config
         self._worker = Worker("nokosu-store")
         self._nokosu: Nokosu | None = None
+        self._has_written = False
+
+    def begin(self) -> None:
+        """See that the node runs, in a thread that nobody waits for."""
+        Thread(target=node_process.start_if_needed, args=(self._config,), name="nokosu-node", daemon=True).start()
 
     async def answer(self, tool: Tool, arguments: dict[str, Any], author: Author) -> Reply:
         """Do what a call asks for, as *author*; every error becomes a refusal."""
@@ -64,8 +72,8 @@ class Desk:
                 f"{tool.name}: internal error ({type(error).__name__}); a save may be repeated, it will not be doubled"
             )
             return render.refusal(OutcomeUnknown(words, hint="nokosu doctor"))
-        if not tool.read_only:
-            self._worker.when_idle(self._complete_project)
+        self._has_written |= not tool.read_only
+        self._worker.when_idle(self._tidy_up)
         return reply
 
     def _nokosu_of(self, author: Author) -> Nokosu:
@@ -74,6 +82,12 @@ class Desk:
             self._close()
             self._nokosu = Nokosu(msgspec.structs.replace(self._config, author=author))
         return self._nokosu
+
+    def _tidy_up(self) -> None:
+        if self._has_written:
+            self._has_written = False
+            self._complete_project()
+        node_process.start_if_needed(self._config)
 
     def _complete_project(self) -> None:
         try:

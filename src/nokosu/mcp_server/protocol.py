@@ -36,6 +36,7 @@ def create_server(config: Config) -> Server[Desk]:
     @asynccontextmanager
     async def desk(_: Server[Desk]) -> AsyncIterator[Desk]:
         opened = Desk(config)
+        opened.begin()
         try:
             yield opened
         finally:

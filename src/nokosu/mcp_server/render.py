@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import msgspec
 
-from nokosu import limits
+from nokosu import delivery, limits, overview
+from nokosu.clock import WallClock, system_wall_clock
 from nokosu.errors import NokosuError
-from nokosu.memory import Brief, Hit, Hits, Memory, Saved, Status
+from nokosu.memory import Brief, Delivery, Hit, Hits, Memory, Saved, Status
 from nokosu.security.display import visible
 
 EXCERPT_CHARS: Final = 300  # of each text in the short half of a search: enough to tell whether to read on
@@ -65,7 +66,8 @@ def saved(what: str, done: Saved) -> Reply:
     where = f' in project "{_one_line(done.project)}"' if done.project else ""
     masked = [f"masked {finding.rule} x{finding.count}" for finding in done.redacted]
     lines = [f"{'unchanged' if done.duplicate else what}: {done.id}{where}", *masked, *done.notes]
-    return Reply("\n".join(_one_line(line) for line in lines), msgspec.to_builtins(done))
+    data = msgspec.to_builtins(msgspec.structs.replace(done, delivery=_fewer(done.delivery)))
+    return Reply("\n".join(_one_line(line) for line in lines), data)
 
 
 def hits(found: Hits, *, nonce: Nonce = new_nonce) -> Reply:
@@ -93,9 +95,11 @@ def hits(found: Hits, *, nonce: Nonce = new_nonce) -> Reply:
     return _fitting(draw, len(found.hits))
 
 
-def memory(read: Memory, *, nonce: Nonce = new_nonce) -> Reply:
+def memory(read: Memory, *, nonce: Nonce = new_nonce, wall_clock: WallClock = system_wall_clock) -> Reply:
     """One memory, whole in both halves unless it is too long for that."""
     text = visible(read.text)
+    where = delivery.told_of_memory(read, wall_clock())
+    read = msgspec.structs.replace(read, delivery=_fewer(read.delivery))
 
     def draw(count: int, chars: int) -> Reply:
         whole = msgspec.to_builtins(read)
@@ -108,7 +112,7 @@ def memory(read: Memory, *, nonce: Nonce = new_nonce) -> Reply:
             elif len(data[several]) < len(whole[several]):
                 notes.append(f"{several}: the last {len(data[several])} of {len(whole[several])}")
         return Reply(
-            "\n".join([fenced(f"{_about(read, count, chars)}\n{_cut(text, chars)}", nonce()), *notes[1:]]), data
+            "\n".join([fenced(f"{_about(read, where, count, chars)}\n{_cut(text, chars)}", nonce()), *notes[1:]]), data
         )
 
     return _fitting(draw, max(len(read.versions), len(read.history)))
@@ -126,8 +130,8 @@ def brief(read: Callable[[int], Brief], tokens: int, *, nonce: Nonce = new_nonce
         tokens = max(tokens * limits.MCP_REPLY_CHARS_MAX // reply.chars * 9 // 10, limits.BRIEF_TOKENS_MIN)
 
 
-def status(now: Status) -> Reply:
-    """Where everything lives, and how much there is."""
+def status(now: Status, *, wall_clock: WallClock = system_wall_clock) -> Reply:
+    """Where everything lives, how much there is, and how far the other devices are."""
     what = f"{now.memories} memories, {now.forgotten} forgotten" if now.exists else "nothing is saved yet"
     how = ", read-only" if now.read_only else ""
     lines = [
@@ -135,7 +139,21 @@ def status(now: Status) -> Reply:
         f"store: {now.database} ({now.database_bytes} bytes{how})",
         f"this device: {now.device}; you are: {now.agent or 'unnamed'}; project: {now.project or 'none'}",
     ]
-    return Reply("\n".join(_one_line(line) for line in lines), msgspec.to_builtins(now))
+    moment = wall_clock()
+    if now.node is not None:
+        lines.append(f"node: {overview.told_of_node(now.node)}")
+    told = [(space.name, delivery.told_of_space(space, moment)) for space in now.spaces]
+    lines += [f"space {name}: {words}" for name, words in told if words]
+    text = "\n".join(_one_line(line) for line in lines)
+
+    def draw(count: int, _: int) -> Reply:
+        spaces = [
+            msgspec.structs.replace(space, devices=space.devices[:count], delivery=_fewer(space.delivery))
+            for space in now.spaces
+        ]
+        return Reply(text, msgspec.to_builtins(msgspec.structs.replace(now, spaces=tuple(spaces))))
+
+    return _fitting(draw, max((len(space.devices) for space in now.spaces), default=0))
 
 
 def fenced(text: str, nonce: str) -> str:
@@ -181,7 +199,14 @@ def _place(number: int, hit: Hit) -> _Place:
     )
 
 
-def _about(read: Memory, count: int, chars: int) -> str:
+def _fewer(told: Delivery | None) -> Delivery | None:
+    """A delivery with as many of the pending devices as the text names; the counts stay."""
+    if told is None:
+        return None
+    return msgspec.structs.replace(told, pending=told.pending[: delivery.PENDING_NAMED_MAX])
+
+
+def _about(read: Memory, where: str, count: int, chars: int) -> str:
     labels = [
         f"{read.id} {read.type}, {_written(read.agent, read.device, read.updated)}",
         *([f"project {read.project}"] if read.project else []),
@@ -194,6 +219,7 @@ def _about(read: Memory, count: int, chars: int) -> str:
         [
             _one_line(", ".join(labels)),
             *(f"{name}: {_one_line(', '.join(words), _words(chars))}" for name, words in lists if words),
+            *([f"delivery: {_one_line(where)}"] if where else []),
             *(
                 f"version, {_written(one.agent, one.device, one.time)}: {_excerpt(one.text)}"
                 for one in _last(read.versions, count)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from nokosu import limits
+from nokosu import clock, delivery, limits
 from nokosu.drafts import TYPES, Change, Draft, Query
 from nokosu.errors import UsageError
 from nokosu.mcp_server import render
@@ -145,8 +145,10 @@ def edit_memory(nokosu: Nokosu, asked: EditMemory) -> Reply:
 def forget_memory(nokosu: Nokosu, asked: ForgetMemory) -> Reply:
     """Forget it."""
     done = nokosu.forget(asked.id)
+    effect = delivery.after(done.delivery, done.id, clock.system_wall_clock(), status="forgotten")
     note = f"within {limits.RESTORE_DAYS} days a person can bring it back: nokosu restore {done.id}"
-    return render.saved("forgotten", msgspec.structs.replace(done, notes=(*done.notes, note)))
+    notes = (*done.notes, *([effect] if effect else []), note)
+    return render.saved("forgotten", msgspec.structs.replace(done, notes=notes))
 
 
 def memory_brief(nokosu: Nokosu, asked: MemoryBrief) -> Reply:
@@ -307,7 +309,8 @@ TOOLS: Final = (
     ),
     Tool(
         "memory_status",
-        "Where the memory lives, how much is in it, which project this is: when saving or finding fails.",
+        "Where the memory lives, how much is in it, which project this is, what other devices still lack: when saving or finding "
+        "fails.",
         MemoryStatus,
         _object(version="string", database="string", exists="boolean", memories="integer", project="string"),
         memory_status,
