@@ -36,6 +36,40 @@ PROMISES: Final[dict[str, Promise]] = {
             "test_fold.py::test_any_order_repetition_and_partition_over_hosts_gives_the_same_state_byte_for_byte",
         ),
     ),
+    "machines-agree": Promise(
+        "Paired machines come to hold the same memories, whatever happens between them; nothing acknowledged is lost.",
+        (
+            "mesh/test_two_machines.py::test_two_devices_are_paired_by_one_line_and_share_everything_from_then_on",
+            "system/test_mesh.py::test_a_link_that_is_down_for_half_a_minute_loses_nothing",
+            "system/test_mesh.py::test_a_link_that_works_one_way_only_loses_nothing",
+            "system/test_mesh.py::test_a_node_that_is_frozen_for_half_a_minute_loses_nothing",
+            "system/test_mesh.py::test_a_node_that_is_killed_again_and_again_under_load_loses_nothing",
+            "system/test_mesh.py::test_a_device_that_was_away_for_months_catches_up_with_forty_logs",
+            "system/test_mesh.py::test_an_empty_device_joins_fifty_thousand_memories",
+            "system/test_mesh.py::test_two_devices_that_both_moved_find_each_other_through_the_third",
+            "system/test_mesh.py::test_two_devices_that_both_moved_meet_again_when_told_where",
+            "system/test_mesh.py::test_two_personal_spaces_become_one_with_each_memory_as_it_was",
+        ),
+    ),
+    "never-waits-for-a-network": Promise(
+        "Saving and searching use no network, whatever becomes of the other machines.",
+        (
+            "mesh/test_saving_needs_no_network.py::test_saving_searching_and_forgetting_use_no_network_and_load_no_mesh",
+            "mesh/test_saving_needs_no_network.py::test_an_agents_server_uses_no_network_and_loads_no_mesh",
+        ),
+    ),
+    "strangers-stay-out": Promise(
+        "Only a device that was paired gets in; a revoked one is out, and a space shares nothing but itself.",
+        (
+            "mesh/test_rogue.py::test_only_a_certificate_of_the_spaces_secret_that_is_valid_today_is_let_in",
+            "mesh/test_rogue.py::test_one_wrong_guess_ends_an_invitation_and_a_used_one_lets_nobody_in",
+            "mesh/test_rogue.py::test_a_thousand_connections_on_which_nothing_is_said_stop_neither_the_node_nor_an_invitation",
+            "mesh/test_two_machines.py::test_a_third_device_is_invited_by_the_second_and_a_revoked_one_counts_no_more",
+            "mesh/test_two_machines.py::test_a_space_is_shared_with_another_person_and_nothing_else_is",
+            "system/test_mesh.py::test_a_revoked_device_is_out_when_the_news_comes_before_its_late_records",
+            "system/test_mesh.py::test_a_revoked_device_is_out_when_its_late_records_come_before_the_news",
+        ),
+    ),
     "wrong-clocks": Promise(
         "A wrong clock never loses a memory and never turns cause and effect around.",
         (
@@ -43,6 +77,7 @@ PROMISES: Final[dict[str, Promise]] = {
             "store/test_log.py::test_what_we_write_after_reading_is_later_than_what_we_read",
             "test_clock.py::test_what_arrives_moves_our_clock_no_further_than_the_drift_bound",
             "test_fold.py::test_an_edit_follows_what_it_saw_whatever_the_clocks_say",
+            "system/test_mesh.py::test_a_clock_that_runs_ahead_and_then_a_day_behind_loses_nothing",
         ),
     ),
     "conflicts-kept": Promise(
@@ -58,6 +93,8 @@ PROMISES: Final[dict[str, Promise]] = {
             "doctor/test_doctor.py::test_a_log_that_was_continued_twice_is_told",
             "store/test_log.py::test_a_log_that_was_continued_twice_keeps_both_ends",
             "store/test_log.py::test_the_owner_of_a_branched_log_begins_a_fresh_one_at_its_next_save",
+            "system/test_mesh.py::test_a_database_that_is_restored_from_yesterday_and_goes_on_loses_nothing",
+            "system/test_mesh.py::test_a_cloned_device_and_its_original_both_go_on_and_nothing_is_lost",
         ),
     ),
     "newer-kept": Promise(
@@ -67,6 +104,7 @@ PROMISES: Final[dict[str, Promise]] = {
             "test_nokosu.py::test_an_edit_carries_on_the_fields_of_a_later_version",
             "test_records.py::test_a_vector_is_read_as_it_was_meant",
             "test_records.py::test_fields_of_a_later_version_are_carried_on_byte_for_byte",
+            "system/test_mesh.py::test_what_a_device_of_the_next_version_wrote_is_carried_on_untouched",
         ),
     ),
     "forged-refused": Promise(
@@ -76,6 +114,8 @@ PROMISES: Final[dict[str, Promise]] = {
             "store/test_log.py::test_a_record_that_its_device_did_not_sign_is_refused",
             "store/test_log.py::test_a_record_in_the_log_of_another_device_or_space_is_refused",
             "store/test_log.py::test_a_device_that_names_anothers_log_first_does_not_keep_its_owner_out",
+            "mesh/test_rogue.py::test_an_admitted_device_that_sends_anything_at_all_harms_nobody",
+            "mesh/test_rogue.py::test_who_is_let_in_without_the_spaces_key_can_send_nothing_that_counts",
         ),
     ),
     "forgotten-stays": Promise(
@@ -85,6 +125,7 @@ PROMISES: Final[dict[str, Promise]] = {
             "test_fold.py::test_a_purge_is_final",
             "test_nokosu.py::test_a_forgotten_memory_is_hidden_and_can_be_restored",
             "test_nokosu.py::test_thirty_days_after_forgetting_the_next_save_purges",
+            "system/test_mesh.py::test_a_link_that_is_down_for_half_a_minute_loses_nothing",
         ),
     ),
     "purge-leaves-nothing": Promise(
@@ -108,6 +149,7 @@ PROMISES: Final[dict[str, Promise]] = {
         "Damaged bytes are named and never served.",
         (
             "faults/test_damage.py::test_damage_is_never_served_and_verify_names_it",
+            "store/test_log.py::test_a_good_copy_mends_a_damaged_record",
             "store/test_verify.py::test_damage_in_the_log_is_named",
             "store/test_verify.py::test_an_index_that_is_not_as_the_log_says_is_named_and_mended_by_a_rebuild",
             "store/test_verify.py::test_words_that_are_not_the_logs_are_noticed_and_mended_by_a_rebuild",
@@ -188,6 +230,32 @@ PROMISES: Final[dict[str, Promise]] = {
             "doctor/test_doctor.py::test_a_full_disk_is_named",
             "doctor/test_doctor.py::test_a_network_file_system_is_named",
             "doctor/test_doctor.py::test_an_old_sqlite_is_named",
+            "doctor/test_mesh.py::test_a_healthy_mesh_is_green",
+            "doctor/test_mesh.py::test_a_node_that_does_not_run_is_told_with_the_reason",
+            "doctor/test_mesh.py::test_a_node_that_is_silent_or_old_is_named",
+            "doctor/test_mesh.py::test_a_new_key_that_a_device_has_not_heard_of_is_told",
+            "doctor/test_mesh.py::test_a_revoked_device_that_still_calls_is_named",
+            "doctor/test_mesh.py::test_a_device_that_was_revoked_itself_is_told",
+            "doctor/test_mesh.py::test_a_move_that_was_not_finished_is_told",
+            "doctor/test_mesh.py::test_a_wrong_clock_is_named",
+            "doctor/test_mesh.py::test_another_version_is_named",
+            "doctor/test_mesh.py::test_vectors_that_differ_though_connected_are_told",
+            "doctor/test_mesh.py::test_records_behind_a_gap_are_told_with_their_device",
+            "doctor/test_mesh.py::test_what_a_member_sent_and_was_refused_is_named_for_a_week",
+            "doctor/test_mesh.py::test_a_purge_that_a_device_has_not_carried_out_is_told",
+            "doctor/test_mesh.py::test_a_device_that_answers_nowhere_is_named",
+            "doctor/test_mesh.py::test_a_port_that_the_internet_may_reach_is_told",
+            "doctor/test_mesh.py::test_a_port_at_which_the_node_does_not_answer_is_told",
+        ),
+    ),
+    "delivery-is-true": Promise(
+        "On how many devices a memory is, or is forgotten or erased, is said only as they have announced it themselves.",
+        (
+            "test_delivery.py::test_a_forget_has_taken_effect_where_its_record_is",
+            "test_delivery.py::test_a_memory_is_on_the_devices_whose_vectors_cover_its_records",
+            "test_delivery.py::test_a_purge_has_taken_effect_where_nothing_of_it_is_pending_any_more",
+            "test_delivery.py::test_that_a_memory_is_forgotten_elsewhere_is_said_only_where_the_chain_shows_it",
+            "test_delivery.py::test_what_is_saved_after_an_announcement_is_counted_until_the_next_one",
         ),
     ),
     "export-is-complete": Promise(

@@ -23,6 +23,8 @@ VARIABLES: Final = {
     "NOKOSU_MODEL": "The model behind the agent, for the record.",
     "NOKOSU_SESSION": "The session that a memory is written in, for the record.",
     "NOKOSU_PROJECT": "The project, by name or absolute path, instead of the one of the current folder.",
+    "NOKOSU_NODE": "`off` keeps this command or server from starting the node when a space is shared and none runs.",
+    "XDG_RUNTIME_DIR": "Where the node keeps its sockets; without it `/run/user/UID`, or a folder of yours below `/tmp`.",
     "HOME": "Your home directory. It is never a project itself.",
     "CLAUDECODE": "Set by Claude Code: the agent is claude-code.",
     "CLAUDE_CODE_SESSION_ID": "Set by Claude Code: the agent and its session.",

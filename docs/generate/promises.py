@@ -7,7 +7,8 @@ from typing import Final
 from tests.promises import PROMISES
 
 SHOWN: Final = (
-    "saved-is-saved", "saving-again-is-safe", "reads-write-nothing", "damage-is-named", "purge-leaves-nothing", "secrets-are-masked",
+    "saved-is-saved", "machines-agree", "never-waits-for-a-network", "strangers-stay-out",
+    "saving-again-is-safe", "reads-write-nothing", "damage-is-named", "purge-leaves-nothing", "secrets-are-masked",
     "any-query-is-text", "project-first", "projects-follow", "answers-tell-the-truth",
 )  # fmt: skip
 _FILES_MAX: Final = 2

@@ -58,9 +58,9 @@ def draw() -> str:
     """The picture, the same each time: ids come from a seed, and ages are counted back from now."""
     with tempfile.TemporaryDirectory(prefix="nokosu-docs-") as folder:
         home = Path(folder)
-        _save_notes(home)
+        save_notes(home)
         env = {
-            "PATH": f"{_program(home)}:/usr/bin:/bin", "HOME": folder, "NOKOSU_HOME": str(home / "nokosu"),
+            "PATH": f"{program(home)}:/usr/bin:/bin", "HOME": folder, "NOKOSU_HOME": str(home / "nokosu"),
             "NOKOSU_PROJECT": _PROJECT, "TERM": "xterm", "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(sys.path),
         }  # fmt: skip
         shown = []
@@ -72,7 +72,8 @@ def draw() -> str:
     return terminal.picture("\n\n".join(shown), columns=COLUMNS, title="What nokosu search prints in a terminal")
 
 
-def _save_notes(home: Path) -> None:
+def save_notes(home: Path) -> None:
+    """Have three agents save what the picture shows, on a device called laptop; its home is `nokosu` in *home*."""
     now = system_wall_clock()
     for number, (agent, age_ms, draft) in enumerate(_NOTES):
         config = Config(home=home / "nokosu", user_home=home, author=Author(agent=agent), device_name="laptop")
@@ -80,7 +81,7 @@ def _save_notes(home: Path) -> None:
             memory.save(draft)
 
 
-def _program(home: Path) -> Path:
+def program(home: Path) -> Path:
     """A folder for the PATH with the `nokosu` of this very environment in it."""
     folder = home / "bin"
     folder.mkdir()

@@ -12,6 +12,7 @@ import select
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
@@ -33,6 +34,45 @@ def run(command: str, *, cwd: Path, env: Mapping[str, str], columns: int) -> Ran
     Raises:
         TimeoutError: it takes longer than a minute; it is killed.
     """
+    child, ours = _started(command, cwd, env, columns)
+    try:
+        output = b"".join(_chunks(ours, command))
+        return Ran(_text(output), child.wait())
+    finally:
+        os.close(ours)
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+class Started:
+    """A command that goes on, on a terminal of its own, while others run. `end` ends it."""
+
+    def __init__(self, command: str, *, cwd: Path, env: Mapping[str, str], columns: int) -> None:
+        self._child, self._terminal = _started(f"exec {command}", cwd, env, columns)
+        self._output = b""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over, by itself."""
+        return self._child.poll() is not None
+
+    def output(self, seconds: float) -> str:
+        """Everything that it has printed so far, having waited at most so long for more."""
+        if select.select([self._terminal], [], [], seconds)[0]:
+            with suppress(OSError):  # Linux: it has ended
+                self._output += os.read(self._terminal, 65536)
+        return _text(self._output)
+
+    def end(self) -> None:
+        """Kill it, if it still runs."""
+        self._child.kill()
+        self._child.wait()
+        os.close(self._terminal)
+
+
+def _started(command: str, cwd: Path, env: Mapping[str, str], columns: int) -> tuple[subprocess.Popen[bytes], int]:
+    """A shell that runs *command* on a new terminal, and our end of that terminal."""
     ours, theirs = pty.openpty()
     try:
         child = subprocess.Popen(
@@ -44,16 +84,16 @@ def run(command: str, *, cwd: Path, env: Mapping[str, str], columns: int) -> Ran
             stderr=theirs,
             start_new_session=True,
         )
+    except BaseException:
+        os.close(ours)
+        raise
     finally:
         os.close(theirs)
-    try:
-        output = b"".join(_chunks(ours, command))
-        return Ran(output.decode(errors="replace").replace("\r\n", "\n"), child.wait())
-    finally:
-        os.close(ours)
-        if child.poll() is None:
-            child.kill()
-            child.wait()
+    return child, ours
+
+
+def _text(output: bytes) -> str:
+    return output.decode(errors="replace").replace("\r\n", "\n")
 
 
 def _chunks(terminal: int, command: str) -> Iterator[bytes]:

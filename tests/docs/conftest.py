@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.docs.shell import Machine
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """An empty home; examples in Python, which run in this process, find themselves in it too."""
     home = tmp_path / "you"
     home.mkdir()
@@ -24,4 +25,5 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made.data.mkdir(mode=0o700, parents=True)
     (made.data / "config.toml").write_text('device_name = "laptop"\n')
     (made.data / "config.toml").chmod(0o600)
-    return made
+    yield made
+    made.close()

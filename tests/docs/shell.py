@@ -3,17 +3,22 @@
 A block of the language `console` holds commands after `$ ` and below each what it prints. A line `...` stands for any number of
 lines. What is new each time (ids, times, sizes, the number of a fence) need only be of the same kind, and columns may be wider or
 narrower; but an id of the page stands for the same memory everywhere in that page, in a command too, and there a beginning of it
-is enough.
+is enough. So do the address and the code of an invitation. `nokosu invite` waits, in a terminal of its own, while the commands
+after it are typed: what the page shows is what it prints before that.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Final, NamedTuple
 
 from sybil import Example
@@ -25,8 +30,18 @@ COLUMNS: Final = 100
 YOUR_HOME: Final = "/home/you"
 
 _LETTERS: Final = "0-9a-hjkmnp-tv-z"  # of an id: no i, l, o or u
+WAITS: Final = "nokosu invite"
+SECONDS_MAX: Final = 30
+
 _ID: Final = rf"\b[{_LETTERS}]{{12}}\b"
+_CODE: Final = r"\b[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b"
 _ID_ON_A_PAGE: Final = rf"\b(?=[a-z]*[0-9])(?=[0-9]*[a-z])[{_LETTERS}]{{12}}\b"  # neither a word nor a number
+_NAMES: Final = {
+    "id": (_ID_ON_A_PAGE, _ID),
+    "address": (r"\b127\.0\.0\.1:\d+\b", r"\b127\.0\.0\.1:\d+\b"),
+    "code": (_CODE, _CODE),
+}
+"""What stands for one thing everywhere in a page: its form there, and in truth."""
 _OTHERS: Final = {
     "identity": rf"\b(?:[{_LETTERS}]{{4}}-){{6}}[{_LETTERS}]{{2}}\b",
     "time": r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z",
@@ -38,7 +53,9 @@ _OTHERS: Final = {
     "sqlite": r"\bSQLite \d+\.\d+\.\d+\b",
 }
 _VARIABLE: Final = re.compile(
-    "|".join([f"(?P<id>{_ID_ON_A_PAGE})", *(f"(?P<{kind}>{form})" for kind, form in _OTHERS.items())])
+    "|".join(
+        f"(?P<{kind}>{form})" for kind, form in ({name: shown for name, (shown, _) in _NAMES.items()} | _OTHERS).items()
+    )
 )
 _CUT_CHARS: Final = 6  # before an ellipsis at the end of a line: where it is cut depends on the columns before it
 _WORD: Final = re.compile(rf"(?<![\w-])[{_LETTERS}]{{4,12}}(?![\w-])")
@@ -75,7 +92,8 @@ class Machine:
         self.home = home
         self.folder = home
         self.data = home / ".local/share/nokosu"
-        self._real_ids: dict[str, str] = {}
+        self._real: dict[str, str] = {}  # what the names of the page stand for
+        self._waiting: list[terminal.Started] = []
         _install(home / ".local/bin/nokosu")
         self.env = {
             "HOME": str(home),
@@ -95,24 +113,56 @@ class Machine:
                 return difference
         return None
 
+    def close(self) -> None:
+        """End what still waits, and every node that the page has left running."""
+        for started in self._waiting:
+            started.end()
+        for lock in self.home.rglob("node.lock"):
+            with suppress(OSError, ValueError, KeyError):
+                os.kill(int(json.loads(lock.read_text())["pid"]), signal.SIGKILL)
+
     def _try(self, step: Step) -> str:
         where = self.home / ".folder"
-        typed = f"{_WORD.sub(self._real, step.command)}\ncode=$?; pwd >'{where}'; exit $code"
+        command = self._as_here(step.command)
+        if WAITS in step.command:
+            return self._start(step, command)
+        typed = f"{command}\ncode=$?; pwd >'{where}'; exit $code"
         ran = terminal.run(typed, cwd=self.folder, env=self.env, columns=COLUMNS)
         self.folder = Path(where.read_text().removesuffix("\n"))
         printed = self._told(ran.output).rstrip("\n")
         if ran.code != 0:
             return f"$ {step.command}\nends with exit code {ran.code}, and prints:\n{printed}"
-        pattern, ids = self._pattern(step.expected)
+        pattern, names = self._pattern(step.expected)
         match = re.fullmatch(pattern, f"{printed}\n" if printed else "")
         if match is None:
             return f"$ {step.command}\nprints:\n{printed}\nand the page says:\n" + "\n".join(step.expected)
-        self._real_ids |= {id: match[group] for id, group in ids.items()}
+        self._real |= {name: match[group] for name, group in names.items()}
         return ""
 
-    def _real(self, word: re.Match[str]) -> str:
+    def _start(self, step: Step, command: str) -> str:
+        """Type a command that waits, until it has printed what the page says."""
+        started = terminal.Started(command, cwd=self.folder, env=self.env, columns=COLUMNS)
+        self._waiting.append(started)
+        pattern, names = self._pattern(step.expected)
+        until = monotonic() + SECONDS_MAX
+        while monotonic() < until and not started.has_ended:
+            match = re.match(pattern, self._told(started.output(0.1)))
+            if match is not None:
+                self._real |= {name: match[group] for name, group in names.items()}
+                return ""
+        return f"$ {step.command}\nprints so far:\n{self._told(started.output(0))}\nand the page says:\n" + "\n".join(
+            step.expected
+        )
+
+    def _as_here(self, command: str) -> str:
+        """A command of the page with the names that things have here."""
+        for kind in ("address", "code"):
+            command = re.sub(_NAMES[kind][0], lambda found: self._real.get(found[0], found[0]), command)
+        return _WORD.sub(self._beginning, command)
+
+    def _beginning(self, word: re.Match[str]) -> str:
         """The beginning, of the same length, of the id that a beginning of an id of the page stands for."""
-        found = [real for shown, real in self._real_ids.items() if shown.startswith(word[0])]
+        found = [real for shown, real in self._real.items() if shown.startswith(word[0])]
         return found[0][: len(word[0])] if len(found) == 1 else word[0]
 
     def _told(self, output: str) -> str:
@@ -121,28 +171,29 @@ class Machine:
         return "\n".join(line.rstrip() for line in output.split("\n"))
 
     def _pattern(self, expected: tuple[str, ...]) -> tuple[str, dict[str, str]]:
-        """A regular expression for what a command prints, and the groups in it that are ids the page names first here."""
-        ids: dict[str, str] = {}
-        return "".join([self._line(line, ids) for line in expected]), ids
+        """A regular expression for what a command prints, and its groups for the names that the page first uses here."""
+        names: dict[str, str] = {}
+        return "".join([self._line(line, names) for line in expected]), names
 
-    def _line(self, line: str, ids: dict[str, str]) -> str:
+    def _line(self, line: str, names: dict[str, str]) -> str:
         if line.strip() == "...":
             return "(?:.*\n)*?"
         line, rest = (line[:-_CUT_CHARS], ".*…") if line.endswith("…") else (line.rstrip(), "")
         parts, end = [], 0
         for match in _VARIABLE.finditer(line):
             kind = match.lastgroup or ""
-            parts += [_literal(line[end : match.start()]), self._id(match[0], ids) if kind == "id" else _OTHERS[kind]]
+            form = self._name(match[0], _NAMES[kind][1], names) if kind in _NAMES else _OTHERS[kind]
+            parts += [_literal(line[end : match.start()]), form]
             end = match.end()
         return "".join(parts) + _literal(line[end:]) + rest + "\n"
 
-    def _id(self, shown: str, ids: dict[str, str]) -> str:
-        if shown in self._real_ids:
-            return re.escape(self._real_ids[shown])
-        if shown in ids:
-            return f"(?P={ids[shown]})"
-        ids[shown] = f"id{len(ids)}"
-        return f"(?P<{ids[shown]}>{_ID})"
+    def _name(self, shown: str, form: str, names: dict[str, str]) -> str:
+        if shown in self._real:
+            return re.escape(self._real[shown])
+        if shown in names:
+            return f"(?P={names[shown]})"
+        names[shown] = f"name{len(names)}"
+        return f"(?P<{names[shown]}>{form})"
 
 
 def _folders_of(*programs: str) -> list[str]:
