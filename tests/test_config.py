@@ -49,6 +49,16 @@ def test_the_file_sets_what_it_documents(tmp_path: Path) -> None:
     assert config.project_stays_apart("client")
     assert config.project_stays_apart("CLIENT")
     assert not config.project_stays_apart("other")
+    assert (config.space_of("client"), config.space_of("other")) == ("", "")
+
+
+def test_a_project_may_have_a_space_to_save_in(tmp_path: Path) -> None:
+    config = loaded(tmp_path, '[projects.Client]\nspace = "their team"\n')
+    assert (config.space_of("client"), config.space_of("CLIENT"), config.space_of("other")) == (
+        "their team",
+        "their team",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,3 +134,17 @@ def test_nothing_is_read_from_the_real_environment(tmp_path: Path, monkeypatch: 
     config = loaded(tmp_path)
     assert "leaked" not in repr(config)
     assert os.environ["NOKOSU_AGENT"] == "/leaked"
+
+
+def test_the_node_is_started_by_itself_unless_the_environment_says_no(tmp_path: Path) -> None:
+    assert loaded(tmp_path).starts_node
+    assert loaded(tmp_path, NOKOSU_NODE="on").starts_node
+    assert not loaded(tmp_path, NOKOSU_NODE="off").starts_node
+    with pytest.raises(ConfigError, match="neither on nor off"):
+        loaded(tmp_path, NOKOSU_NODE="no")
+
+
+def test_sockets_lie_in_the_folder_that_the_system_made_for_them_if_it_did(tmp_path: Path) -> None:
+    assert loaded(tmp_path, XDG_RUNTIME_DIR=str(tmp_path)).runtime == tmp_path
+    assert loaded(tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "gone")).runtime is None
+    assert loaded(tmp_path, XDG_RUNTIME_DIR="relative").runtime is None

@@ -179,21 +179,21 @@ def in_a_fork(ask: Callable[[], object]) -> object:
     return answered
 
 
-def two_migrations() -> tuple[schema.Migration, ...]:
-    """The schema of a later version; how often its second migration ran can be counted."""
+def later_migrations() -> tuple[schema.Migration, ...]:
+    """The schema of a later version; how often its last migration ran can be counted."""
 
-    def m002_leaves_a_mark(opened: apsw.Connection) -> None:
-        opened.execute("INSERT INTO meta (name, value) VALUES (?, 1)", (f"second {os.getpid()}",))
+    def leaves_a_mark(opened: apsw.Connection) -> None:
+        opened.execute("INSERT INTO meta (name, value) VALUES (?, 1)", (f"marked {os.getpid()}",))
 
-    return (schema.MIGRATIONS[0], m002_leaves_a_mark)
+    return (*schema.MIGRATIONS, leaves_a_mark)
 
 
-def open_with_two_migrations(pipe: Connection, path: Path, start: Barrier) -> None:
+def open_as_a_later_version(pipe: Connection, path: Path, start: Barrier) -> None:
     """Wait until all are there, open the database as a later version does, making it if need be, and tell its version."""
     start.wait(WAIT_S)
     if not path.exists():
-        connection.create(path, lambda fresh: None, migrations=two_migrations())
-    database = connection.Database(path, migrations=two_migrations())
+        connection.create(path, lambda fresh: None, migrations=later_migrations())
+    database = connection.Database(path, migrations=later_migrations())
     with database.reading() as reader:
         pipe.send(schema.version(reader))
     database.close()

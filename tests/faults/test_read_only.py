@@ -11,6 +11,7 @@ import pytest
 from nokosu.drafts import Query
 from nokosu.errors import StoreReadOnly
 from nokosu.nokosu import Nokosu
+from nokosu.store.connection import Database
 from tests.faults import mounts, stores
 from tests.faults.children import ask_without_the_right_to_write, children, save_for_ever
 
@@ -81,6 +82,20 @@ def test_a_store_that_was_never_opened_where_it_lies_says_what_to_do(store: Path
     for path in store.glob("*-*"):
         path.unlink()
     why = f"{store} may not be written by this process, and nobody who may has opened its store yet"
+    assert answers_in(store) == {
+        "list": f"StoreReadOnly: {why}",
+        "search": f"StoreReadOnly: {why}",
+        "verify": f"StoreReadOnly: {why}",
+        "save": f"StoreReadOnly: not saved: {why}",
+    }
+
+
+def test_a_store_that_an_older_nokosu_made_says_what_to_do(store: Path) -> None:
+    database = Database(stores.config(store).database)
+    with database.write() as connection:
+        connection.pragma("user_version", 1001)
+    database.close()
+    why = f"an older nokosu made the store, and this process may not write {store} to bring it up to date"
     assert answers_in(store) == {
         "list": f"StoreReadOnly: {why}",
         "search": f"StoreReadOnly: {why}",

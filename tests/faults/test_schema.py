@@ -14,8 +14,9 @@ from nokosu.errors import StoreDamaged, StoreError, StoreUpgraded
 from nokosu.store import schema
 from nokosu.store.connection import Database
 from tests.faults import stores
-from tests.faults.children import children, forked, open_with_two_migrations, two_migrations
+from tests.faults.children import children, forked, later_migrations, open_as_a_later_version
 
+LATER = (schema.MAJOR, len(schema.MIGRATIONS) + 1)
 UPGRADED = "nokosu was upgraded: restart this agent"
 
 
@@ -26,15 +27,15 @@ def store(small_home: Path, tmp_path: Path) -> Path:
 
 def test_first_starts_at_the_same_time_migrate_once(tmp_path: Path) -> None:
     path = tmp_path / "nokosu.db"
-    with children(open_with_two_migrations, 8, path, forked().Barrier(8)) as openers:
-        assert [opener.hear() for opener in openers] == [(1, 2)] * 8
+    with children(open_as_a_later_version, 8, path, forked().Barrier(8)) as openers:
+        assert [opener.hear() for opener in openers] == [LATER] * 8
     assert applied(path) == 1
 
 
 def test_an_older_file_is_migrated_once_by_processes_that_open_it_at_the_same_time(store: Path) -> None:
     path = stores.config(store).database
-    with children(open_with_two_migrations, 8, path, forked().Barrier(8)) as openers:
-        assert [opener.hear() for opener in openers] == [(1, 2)] * 8
+    with children(open_as_a_later_version, 8, path, forked().Barrier(8)) as openers:
+        assert [opener.hear() for opener in openers] == [LATER] * 8
     assert applied(path) == 1
     with stores.open_store(store) as memory:
         assert len(stores.seen(memory)) == 3
@@ -42,9 +43,9 @@ def test_an_older_file_is_migrated_once_by_processes_that_open_it_at_the_same_ti
 
 
 def applied(path: Path) -> int:
-    """How often the second migration has run."""
-    database = Database(path, migrations=two_migrations())
-    rows = database.rows("SELECT name FROM meta WHERE name LIKE 'second %'")
+    """How often the last migration has run."""
+    database = Database(path, migrations=later_migrations())
+    rows = database.rows("SELECT name FROM meta WHERE name LIKE 'marked %'")
     database.close()
     return len(rows)
 
@@ -52,7 +53,7 @@ def applied(path: Path) -> int:
 def test_a_file_with_a_newer_minor_version_is_still_read_and_written(store: Path) -> None:
     with stores.open_store(store) as running:
         assert len(stores.seen(running)) == 3
-        Database(stores.config(store).database, migrations=two_migrations()).close()
+        Database(stores.config(store).database, migrations=later_migrations()).close()
         saved = running.save(stores.note("by the older"))
         with stores.open_store(store) as started_later:
             assert started_later.get(saved.id).text == stores.note("by the older").text
@@ -64,7 +65,7 @@ def test_a_running_process_stops_when_the_major_version_rises(store: Path) -> No
     path = stores.config(store).database
     with stores.open_store(store) as running:
         id = next(iter(stores.seen(running)))
-        Database(path, migrations=two_migrations(), major=2).close()
+        Database(path, migrations=later_migrations(), major=2).close()
         before = path.read_bytes()
         for call in (
             partial(running.save, stores.note("too old")),
@@ -85,12 +86,12 @@ def test_a_running_process_stops_when_the_major_version_rises(store: Path) -> No
 def test_a_migration_that_fails_changes_nothing(store: Path) -> None:
     path = stores.config(store).database
 
-    def m002_fails(connection: apsw.Connection) -> None:
+    def fails(connection: apsw.Connection) -> None:
         connection.execute("CREATE TABLE half (n)")
         connection.execute("INSERT INTO no_such_table VALUES (1)")
 
     with pytest.raises(StoreError, match="not saved: "):
-        Database(path, migrations=(*schema.MIGRATIONS, m002_fails))
+        Database(path, migrations=(*schema.MIGRATIONS, fails))
     assert Database(path).rows("SELECT name FROM sqlite_schema WHERE name = 'half'") == []
     with stores.open_store(store) as memory:
         assert not memory.save(stores.note("after it")).duplicate

@@ -201,6 +201,33 @@ def test_a_cloned_device_and_its_original_become_the_same_and_go_on_in_logs_of_t
     assert not verify(other.database).problems
 
 
+def test_a_long_branch_is_fetched_back_to_where_it_joins_bit_by_bit(
+    make_mesh: MakeMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CHAIN_STEPS_MAX", 50)
+    monkeypatch.setattr(limits, "GET_RECORDS_MAX", 100)
+    mesh = make_mesh(2)
+    one, other = mesh.hosts
+    save(mesh, one, "before")
+    mesh.advance(5)
+    copy = mesh.clone(one)
+    for host in (one, other):
+        mesh.cut(copy, host)
+    mesh.advance(12)
+    for host in (one, copy):
+        host.memory.save_many([Draft(text=f"{host.name} {number}") for number in range(700)], space=SPACE_NAME)
+        mesh.tell(host)
+    copy.memory.save_many([Draft(text=f"more {number}") for number in range(300)], space=SPACE_NAME)
+    mesh.advance(20)
+    asked = mesh.sent["get"]
+    mesh.heal_all()
+    met = mesh.now
+    assert mesh.settle()
+    assert mesh.now - met <= 20
+    assert len(texts(one)) == len(texts(copy)) == len(texts(other)) == 1701
+    assert mesh.sent["get"] - asked <= 120
+
+
 def test_a_store_put_back_from_yesterday_gets_back_what_it_had_written(make_mesh: MakeMesh) -> None:
     mesh = make_mesh()
     one, other = mesh.hosts

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+
+from tests.hosts import Hosts, Unavailable
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,3 +41,14 @@ def inspector() -> Inspector:
         )
 
     return run
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[Hosts]:
+    """An empty switch: `hosts.add("laptop")` puts a machine on it."""
+    with ExitStack() as until_the_end:
+        try:
+            network = until_the_end.enter_context(Hosts(tmp_path))
+        except Unavailable as reason:
+            pytest.skip(f"no network namespaces here: {reason}")
+        yield network
