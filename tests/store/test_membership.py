@@ -352,6 +352,24 @@ def test_when_two_revoke_different_devices_at_once_some_member_makes_one_more_se
         assert secrets(laptop)[0].key_id not in {secret.key_id for secret in secrets(out)}
 
 
+def test_one_who_was_admitted_while_the_secret_changed_elsewhere_is_sent_the_next_one(new_store: NewStore) -> None:
+    laptop, desktop, phone = three(new_store)
+    nas = new_store("nas")
+    revoke(laptop, phone)
+    invite(desktop, nas)  # desktop has not heard of it
+    sync(laptop, desktop, phone, nas)
+    assert secrets(nas)[0].epoch == 0
+    with nas.database.reading() as connection:
+        assert not membership.is_rekey_due(connection, at(connection))  # it cannot help itself
+    with laptop.database.write() as connection:
+        assert membership.is_rekey_due(connection, at(connection))
+        membership.rekey(laptop.log, connection, at(connection), SeededRandom(5))
+        assert not membership.is_rekey_due(connection, at(connection))
+    sync(laptop, desktop, phone, nas)
+    assert secrets(laptop)[0] == secrets(desktop)[0] == secrets(nas)[0]
+    assert secrets(phone)[0] != secrets(nas)[0]
+
+
 def test_no_secret_is_due_where_nobody_was_revoked_or_the_secret_changed_since(new_store: NewStore) -> None:
     laptop, _, phone = three(new_store)
     with laptop.database.reading() as connection:

@@ -33,6 +33,11 @@ def public_key(private: bytes) -> bytes:
     return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
+def is_key(public: bytes | None) -> bool:
+    """Whether boxes can be sealed to *public*: not to a key that would agree on the same with anyone."""
+    return public is not None and _agreed(bytes(KEY_BYTES), public) is not None
+
+
 def seal(secret: bytes, to: bytes, *, purpose: bytes, random: ids.Random) -> bytes | None:
     """*secret* in a box that only the holder of *to* opens, and only for the same *purpose*.
 

@@ -86,17 +86,25 @@ def rekey(log: Log, connection: Connection, space: Space, random: ids.Random) ->
 
 
 def is_rekey_due(connection: Connection, space: Space) -> bool:
-    """Whether a revoked device knows the current secret: two were revoked at once on two devices, and the secret that
-    prevailed was sealed to one of them. Any member then calls `rekey`.
+    """Whether the current secret is known to a revoked device, or not sent to one that belongs: two were revoked at once
+    on two devices, or one was admitted where the new secret had not been heard of. Any member that knows it then calls
+    `rekey`; for one that does not, nothing is due.
     """
-    revoked = {member.device.id for member in roster.members(connection, space) if member.revoked}
-    if not revoked:
-        return False
     folded = counting.roster_of(connection, space)
-    current = folded.rekeys[0].roster() if folded is not None and folded.rekeys else None
-    if folded is None:
+    members = roster.members(connection, space)
+    revoked = {member.device.id for member in members if member.revoked}
+    if folded is None or not revoked:
         return False
-    return not isinstance(current, Rekeying) or any(device in revoked for device, _ in current.boxes)
+    current = folded.rekeys[0].roster() if folded.rekeys else None
+    if not isinstance(current, Rekeying):
+        return True
+    if roster.secrets(connection, space)[0].key_id != current.key_id:
+        return False
+    sent = {device for device, _ in current.boxes}
+    left_out = [member for member in members if not member.revoked and member.device.id not in sent]
+    return not sent.isdisjoint(revoked) or (
+        len(sent) < limits.BOXES_MAX and any(boxes.is_key(member.box_key) for member in left_out)
+    )
 
 
 def create_space(connection: Connection, name: str, random: ids.Random) -> Space:
