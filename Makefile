@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help try test test-system lint types contracts docs install uninstall bench bench-peer lock clean
+.PHONY: help try test test-system gate lint types contracts docs install uninstall bench bench-mesh bench-peer lock clean
 
 PYTHON :=
 ARGS :=
@@ -30,7 +30,10 @@ test: lint ## lint, types, layers, tests: Python only, no root, minutes
 
 test-system: $(VENV)/.dev ## tests that need root, Node, compilers or network namespaces
 	@scripts/install-inspector $(VENV)/inspector
-	@$(BIN)/python -m pytest -m system $(ARGS)
+	@$(BIN)/python -m pytest -m system -n auto --dist worksteal $(ARGS)
+
+gate: $(VENV)/.dev ## before a release: the simulation of the mesh with 2,000 seeds
+	@NOKOSU_SEEDS=2000 $(BIN)/python -m pytest tests/mesh/test_simulation.py -m 'not system' -n auto $(ARGS)
 
 lint: $(VENV)/.dev types contracts ## style, types, layers and generated docs, without the tests
 	@$(BIN)/ruff check $(CODE)
@@ -56,6 +59,9 @@ uninstall: ## take nokosu off the PATH; memories stay
 
 bench: $(VENV)/.dev ## measure, into a table and JSON; ARGS are the benchmark's options
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-mesh: $(VENV)/.dev ## measure two and five devices on loopback
+	@$(BIN)/python -m bench.mesh $(ARGS)
 
 bench-peer: $(VENV)/.dev ## the same notes through kioku-mesh 1.2.0 and nokosu, in one run
 	@$(BIN)/python -m bench.peer $(ARGS)

@@ -26,7 +26,7 @@ from bench import machine
 from bench.corpus import SEED, Corpus, Note
 from bench.measuring import Stopwatch, percentile
 from bench.processes import NOKOSU, environment, run
-from bench.report import PEER_HEADING, as_markdown, write_peer_part
+from bench.report import PEER_HEADING, as_markdown, write_part
 from bench.stdio_client import StdioClient
 
 VERSION = "1.2.0"
@@ -91,7 +91,7 @@ def main() -> int:
     part = _part(rows, described)
     print(part)
     if options.markdown:
-        write_peer_part(options.markdown, part)
+        write_part(options.markdown, part)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,19 +52,60 @@ Floors: {floors}.
 """
 
 
+MESH_HEADING = "## Mesh"
 PEER_HEADING = "## Beside kioku-mesh"
+_PARTS = (MESH_HEADING, PEER_HEADING)
+
+_MESH_PART = """\
+## Mesh
+
+Written by `make bench-mesh`: devices on loopback, paired with `nokosu invite` and `nokosu join`, their nodes real processes on the
+same {cores} cores. Load average {load_before:.1f} before and {load_after:.1f} after; a fixed loop took {loop_before:.1f} ms of CPU
+before and {loop_after:.1f} ms after.
+
+{table}
+
+{verdicts}
+"""
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write docs/benchmarks.md, and keep the part that `python -m bench.peer` wrote."""
-    peer = path.read_text().partition(PEER_HEADING)[2] if path.exists() else ""
-    path.write_text(page + (f"\n{PEER_HEADING}{peer}" if peer else ""))
+    """Write the first part of docs/benchmarks.md, and keep the parts that other benchmarks wrote."""
+    _, *others = _split(path)
+    _join(path, [page, *others])
 
 
-def write_peer_part(path: Path, part: str) -> None:
-    """Put *part*, which begins with the heading, behind the other figures."""
-    page = path.read_text().partition(PEER_HEADING)[0] if path.exists() else ""
-    path.write_text(f"{page.rstrip()}\n\n{part}".lstrip())
+def write_part(path: Path, part: str) -> None:
+    """Put *part*, which begins with one of the headings, in its place behind the other figures."""
+    first, *others = _split(path)
+    by_heading = {_heading(other): other for other in others} | {_heading(part): part}
+    _join(path, [first, *(by_heading[name] for name in _PARTS if name in by_heading)])
+
+
+def _heading(part: str) -> str:
+    return next(name for name in _PARTS if part.startswith(name))
+
+
+def _split(path: Path) -> list[str]:
+    text = path.read_text() if path.exists() else ""
+    return re.split(f"^(?={'|'.join(map(re.escape, _PARTS))})", text, flags=re.MULTILINE)
+
+
+def _join(path: Path, parts: Sequence[str]) -> None:
+    path.write_text("\n\n".join(part.strip() for part in parts if part.strip()) + "\n")
+
+
+def as_mesh_part(figures: Sequence[Figure], machine: Machine) -> str:
+    """The part of docs/benchmarks.md on the mesh."""
+    return _MESH_PART.format(
+        cores=machine.cores,
+        load_before=machine.load_before,
+        load_after=machine.load_after,
+        loop_before=machine.loop_ms_before,
+        loop_after=machine.loop_ms_after,
+        table=as_markdown(table(figures)),
+        verdicts=verdicts(figures),
+    )
 
 
 def table(figures: Sequence[Figure]) -> list[list[str]]:

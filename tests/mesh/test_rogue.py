@@ -26,7 +26,7 @@ from tests import rogue
 from tests.homes import Home, agree, eventually, inviting, pair, stop, verified
 from tests.rogue import YEAR_MS, Member
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 _HALF_OPEN = 1_000
 _FORGED_MIN = 6  # records in its own name that it did not sign so
