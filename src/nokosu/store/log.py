@@ -271,7 +271,9 @@ class Log:
         revoked, *target = row if row is not None else (None, None)
         if revoked is None or revoked:
             reason = "was removed from" if revoked else "does not belong to"
-            raise Refused(f"not saved: this device {reason} the space {space.name!a}", hint="nokosu space list")
+            raise Refused(
+                f"not saved: this device {reason} the space {space.name!a}", hint="nokosu save --space local TEXT"
+            )
         if target[0] is None:
             return space
         moved = Space(*target)
