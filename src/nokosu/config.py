@@ -68,7 +68,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """All that an entry point knows about where it was started.
 
     `workspaces` are the folders to look for a project in, best first; `user_home` is never a project itself. `starts_node`
-    is whether the node is started when a space is shared and none runs: for entry points, so `load` says yes; `runtime` is the system's folder for sockets.
+    is whether the node is started when a space is shared and none runs (`load` says yes, for it is entry points that load);
+    `runtime` is the system's folder for sockets.
     """
 
     home: Path

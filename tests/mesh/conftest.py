@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+_IN_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture

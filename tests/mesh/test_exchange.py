@@ -347,9 +347,31 @@ def test_a_purge_is_pending_as_long_as_somebody_reads_old_bytes(make_mesh: MakeM
     assert b"not to be kept" not in other.path.read_bytes() + Path(f"{other.path}-wal").read_bytes()
 
 
+@pytest.mark.parametrize("lossy", [False, True])
+def test_what_a_revoked_device_purged_beyond_its_cut_comes_back_from_those_who_have_it(
+    make_mesh: MakeMesh, lossy: bool
+) -> None:
+    mesh = make_mesh(3)
+    one, other, ended = mesh.hosts
+    memory = save(mesh, ended, "not yours to take")
+    mesh.advance(5)
+    for host in (other, ended):
+        mesh.cut(one, host)
+    mesh.revoke(one, ended.device)
+    ended.memory.purge(memory)
+    mesh.tell(ended)
+    mesh.advance(5)
+    assert visible(other)[memory][0] == Status.PURGED
+    mesh.heal_all()
+    mesh.network.faults = Faults(lose=0.5 if lossy else 0.0)
+    assert mesh.settle()
+    assert texts(one) == texts(other) == {"not yours to take"}
+    assert not verify(other.database).problems
+
+
 def test_a_purged_memory_reaches_a_device_that_joins_later_without_its_text(make_mesh: MakeMesh) -> None:
     mesh = make_mesh(3)
-    one, other, late = mesh.hosts
+    one, _, late = mesh.hosts
     mesh.crash(late)
     memory = save(mesh, one, "gone before you came")
     mesh.advance(5)

@@ -60,7 +60,9 @@ class Victim:
         self.live(name, self.keyring.seal(name, msgspec.msgpack.encode((header, signature, body))))
 
     def announce(self, *, counter: int = 10**15, **fields: Any) -> None:
-        said = Announcement(v=1, space=self.space, device=self.other.device, node="ee", counter=counter, wall=0, **fields)
+        said = Announcement(
+            v=1, space=self.space, device=self.other.device, node="ee", counter=counter, wall=0, **fields
+        )
         heard = vectors.signed(said, self.sender.key)
         self.live(keys.vec(self.space, self.other.device), vectors.sealed(heard, self.keyring))
 
@@ -88,14 +90,19 @@ def victim(quick_path: Path) -> Iterator[Victim]:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(tail=st.one_of(st.text(max_size=60), st.just(f"rec/{'0a' * 16}/0/1-{'0b' * 16}"), st.just(f"vec/{'0a' * 16}")), payload=st.binary(max_size=200))
+@given(
+    tail=st.one_of(st.text(max_size=60), st.just(f"rec/{'0a' * 16}/0/1-{'0b' * 16}"), st.just(f"vec/{'0a' * 16}")),
+    payload=st.binary(max_size=200),
+)
 def test_bytes_that_are_nothing_are_dropped(victim: Victim, tail: str, payload: bytes) -> None:
     victim.live(f"{keys.space(victim.space)}/{tail}", payload)
     victim.live(tail, payload)
     assert victim.new == 0
 
 
-@pytest.mark.parametrize("plain", [b"", b"\xc0", b"\x93\x01\x02\x03", b"\x93\xc4\x00\xc4\x00\xc0", b"\x91" * 1000, b"{}"])
+@pytest.mark.parametrize(
+    "plain", [b"", b"\xc0", b"\x93\x01\x02\x03", b"\x93\xc4\x00\xc4\x00\xc0", b"\x91" * 1000, b"{}"]
+)
 def test_what_is_sealed_well_and_is_no_record_is_refused_and_counted(victim: Victim, plain: bytes) -> None:
     name = keys.rec(victim.space, b"l" * 16, 1, bytes(32))
     victim.live(name, victim.keyring.seal(name, plain))

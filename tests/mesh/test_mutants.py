@@ -16,13 +16,12 @@ from nokosu.testing.remembered import remembered_signatures
 
 
 def is_red(seeds: range, folder: Path, steps: int) -> bool:
-    """Whether one of these runs fails, and says its seed."""
+    """Whether one of these runs fails."""
     for seed in seeds:
         try:
-            with remembered_signatures(), LoopbackMesh(seed, folder / str(seed)) as mesh:
+            with remembered_signatures(), LoopbackMesh(seed, folder / str(seed), wakes_per_second=4) as mesh:
                 Story(mesh).run(steps)
-        except AssertionError as error:
-            assert f"seed {seed}" in str(error)
+        except AssertionError:
             return True
     return False
 

@@ -31,7 +31,7 @@ OFTEN = (
 def live_through(seed: int, folder: Path, *, verify_all: bool = False) -> Counter[str]:
     """One run; it says how to run it again when it fails."""
     try:
-        with remembered_signatures(), LoopbackMesh(seed, folder) as mesh:
+        with remembered_signatures(), LoopbackMesh(seed, folder, wakes_per_second=4) as mesh:
             Story(mesh, verify_all=verify_all).run(STEPS)
             return mesh.fired
     except AssertionError as error:

@@ -92,7 +92,10 @@ def test_a_claim_of_a_billion_records_is_one_lack() -> None:
 
 def chain(*names: str) -> list[tuple[Head, bytes]]:
     hashes = [sha256(name.encode()).digest() for name in ("before", *names)]
-    return [(Head(LOGS[0], int(name.strip("abc")), hash), prev) for name, hash, prev in zip(names, hashes[1:], hashes, strict=False)]
+    return [
+        (Head(LOGS[0], int(name.strip("abc")), hash), prev)
+        for name, hash, prev in zip(names, hashes[1:], hashes, strict=False)
+    ]
 
 
 @given(st.permutations(chain("5a", "6a", "7a") + chain("6b") + chain("12c", "13c")))

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from nokosu import clock, ids, limits
 from nokosu.errors import RecordRefused, StoreError, UnknownKey
+from nokosu.fold import Status
 from nokosu.mesh import keys, publisher, reconcile, vectors
 from nokosu.mesh.inbox import Inbox, Sample
 from nokosu.mesh.publisher import Announcer, Outbox, Put
@@ -101,6 +102,10 @@ class Exchange:
             self._own = roster.own_device(connection)
             self._key = roster.signing_key(connection)
             known = store_vectors.known(connection, space)
+            purged = connection.rows(
+                "SELECT id FROM memory WHERE space = ? AND status = ? ORDER BY n DESC LIMIT ?",
+                (space.n, Status.PURGED, limits.PENDING_PURGES_MAX),
+            )
         self._refusals = Refusals(database, space, wall_clock)
         self._receiver = Receiver(database, log, space, self._refuse)
         self._reconcile = Reconcile(space, self._own.id, node, self._receiver.bodiless)
@@ -112,13 +117,15 @@ class Exchange:
         self._heads: list[Head] = []
         self._ahead: tuple[Ahead, ...] = ()  # behind a gap since the last look at it
         self._waiting: set[bytes] = set()  # what was behind a gap at that look
-        self._pending: dict[str, None] = {}  # memories whose purge may have left text in the WAL
+        self._pending = {
+            memory: None for (memory,) in purged
+        }  # whose text may be left in the WAL: now, by the last run
         self._counter = max((one.counter for one in known if one.device == self._own.id), default=0)
         self._kept: dict[bytes, tuple[object, float]] = {}  # what was written down of each device's announcement
         self._unwritten: dict[bytes, Heard] = {}
         self._write_at: float | None = None
         self._rekey_at: float | None = None
-        self._truncate_at: float | None = 0.0  # what a purge of the last run left in the WAL
+        self._truncate_at: float | None = 0.0
         self._compare_at = monotonic() + limits.COMPARE_EVERY_SECONDS
         self._vectors_at: float | None = None  # when to ask what the others hold: something was lost on the way
         self._must_look = self._must_publish = True
@@ -182,6 +189,7 @@ class Exchange:
         try:
             circle = self._look(now)
             self._receive(samples, circle, now)
+            self._write_down(now)
             out: list[Put | Get] = [*self._publish(circle, now), *self._announce(circle, now)]
         except StoreError:
             self._vectors_at = now + limits.BACK_OFF_SECONDS_MIN
@@ -191,11 +199,6 @@ class Exchange:
                 self._reconcile.ended(done.get, now, failed=done.failed)
                 self._is_planning = True
         out += self._plan(now)
-        if self._write_at is not None and self._write_at <= now:
-            self._write_vectors()
-        if self._rekey_at is not None and self._rekey_at <= now:
-            self._rekey()
-        self._refusals.write(now)
         return out
 
     @property
@@ -330,7 +333,8 @@ class Exchange:
             return
         said = heard.announcement
         offset = said.wall - self._wall_clock() if sample.get is None else None
-        if self._reconcile.heard(said, now, live_offset_ms=offset):
+        is_news = self._reconcile.heard(said, now, live_offset_ms=offset)
+        if is_news and device != self._own.id:  # a copy of this device speaks for itself
             self._keep(heard, now)
         self._is_planning = True
 
@@ -421,13 +425,17 @@ class Exchange:
             node=self._node,
             counter=max(self._counter + 1, wall),
             wall=wall,
-            name=self._own.name,
+            name=self._name()[: limits.DEVICE_NAME_CHARS_MAX],
             version=self._version,
-            addresses=self._addresses(),
+            addresses=self._addresses()[: limits.ADDRESSES_MAX],
             heads=heads,
             pending=pending,
             ahead=ahead,
         )
+
+    def _name(self) -> str:
+        own = self._circle.members.get(self._own.id) if self._circle is not None else None
+        return own.device.name if own is not None else self._own.name
 
     def _keep(self, heard: Heard, now: float) -> None:
         """Have whoever asks how far the devices are know of an announcement, without asking the mesh. It is written down
@@ -441,6 +449,14 @@ class Exchange:
             self._unwritten[said.device] = heard
             if self._write_at is None:
                 self._write_at = now + limits.ANNOUNCE_SPACING_SECONDS
+
+    def _write_down(self, now: float) -> None:
+        """What is written now and then, when its time has come."""
+        if self._write_at is not None and self._write_at <= now:
+            self._write_vectors()
+        if self._rekey_at is not None and self._rekey_at <= now:
+            self._rekey()
+        self._refusals.write(now)
 
     def _write_vectors(self) -> None:
         waiting, self._unwritten, self._write_at = self._unwritten, {}, None

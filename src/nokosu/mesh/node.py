@@ -41,7 +41,7 @@ from nokosu.store.log import Log
 _LOOK_SECONDS: Final = 60.0  # the spaces are looked at again, though nobody has written
 _LOOK_SECONDS_MIN: Final = 1.0
 _WATCH_SECONDS: Final = 60.0
-_LOOK_AGAIN_SECONDS: Final = (0.003, 0.012, 0.05, 0.3, 3.0)  # a commit is seen so long after its bytes; disks differ
+_LOOK_AGAIN_SECONDS: Final = tuple(0.003 * 2**step for step in range(11))  # a commit is seen so long after its bytes
 _END_SECONDS: Final = 1.6  # of the two that a person waits at most
 _STATUS_SECONDS: Final = 1.5
 _SYNC_SECONDS_MAX: Final = 3600.0

@@ -178,6 +178,9 @@ class Reconcile:
             if len(self._strangers) > limits.STRANGERS_MAX:
                 del self._strangers[next(iter(self._strangers))]
             return False
+        for gone in [peer for peer in self.peers.values() if peer.device == device and not peer.is_here]:
+            if gone.node != node and not gone.asking:
+                del self.peers[device, gone.node]  # a node has a new name each time it starts
         peer = self._peer(device, node)
         peer.is_here = peer.wants_vector = True
         peer.unreached.clear()
@@ -254,6 +257,8 @@ class Reconcile:
             peer.unreached.fail(now)
             peer.wants_vector |= asked.matter == Matter.VECTOR
             peer.wants_roster |= asked.matter == Matter.ROSTER
+            if asked.want is not None and asked.want.hash:
+                self._bodies.get((asked.want.log, asked.want.first, asked.want.hash), set()).discard(peer)
         elif asked.matter == Matter.RECORDS:
             log = asked.want.log if asked.want is not None else b""
             if asked.unadmitted and len(self._unadmitted) < _UNADMITTED_MAX:

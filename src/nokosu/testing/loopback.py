@@ -29,7 +29,7 @@ from nokosu.testing.network import Faults, Network, Timeline
 
 SPACE_NAME: Final = "mesh"
 _WORKS_MAX: Final = 2_000  # calls of `work` in one go: more is a loop that never ends
-_WAKES_PER_SECOND: Final = 20
+WAKES_PER_SECOND: Final = 20
 _LEASE_SECONDS: Final = 10.0  # how long a link may be down before its ends notice
 
 
@@ -47,8 +47,18 @@ class _Question:
 class LoopbackMesh:
     """Hosts that share one space, and what is between them."""
 
-    def __init__(self, seed: int, folder: Path, *, hosts: int = 5, faults: Faults | None = None) -> None:
-        """Make *hosts* stores below *folder*, one space that all belong to, and start their nodes."""
+    def __init__(
+        self,
+        seed: int,
+        folder: Path,
+        *,
+        hosts: int = 5,
+        faults: Faults | None = None,
+        wakes_per_second: int = WAKES_PER_SECOND,
+    ) -> None:
+        """Make *hosts* stores below *folder*, one space that all belong to, and start their nodes. What arrives at a host
+        between two of its *wakes_per_second* is looked at together.
+        """
         self.seed = seed
         self.random = standard_random.Random(seed)  # noqa: S311 - for tests
         self.fired: Counter[str] = Counter()
@@ -58,6 +68,7 @@ class LoopbackMesh:
         self.hosts: list[Host] = []
         self.sent: Counter[str] = Counter()
         self._folder = folder
+        self._wakes_per_second = wakes_per_second
         self._nodes = 0
         self._seen: set[tuple[str, str]] = set()  # which node sees which
         self._waking: dict[int, float] = {}
@@ -108,8 +119,8 @@ class LoopbackMesh:
         return True
 
     def is_converged(self) -> bool:
-        """Whether every member's vector is the same, hash for hash."""
-        held = [(self.vector(host), self.waiting(host)) for host in self.members]
+        """Whether every member's vector is the same, hash for hash, and so is what waits and what was scrubbed."""
+        held = [(self.vector(host), self.waiting(host), self.scrubbed(host)) for host in self.members]
         return all(one == held[0] for one in held)
 
     def is_quiet(self) -> bool:
@@ -145,6 +156,14 @@ class LoopbackMesh:
         """What a host holds behind a gap."""
         with host.database.reading() as connection:
             return [head for head, _ in reconcile.waiting(connection, host.space.n)]
+
+    def scrubbed(self, host: Host) -> list[bytes]:
+        """The hashes of the records that a host holds without their bodies."""
+        rows = host.database.rows(
+            "SELECT hash FROM record JOIN log ON log.n = record.log WHERE log.space = ? AND body IS NULL ORDER BY 1",
+            (host.space.n,),
+        )
+        return [hash for (hash,) in rows]
 
     # Faults -----------------------------------------------------------------------------------------------------------
 
@@ -259,10 +278,8 @@ class LoopbackMesh:
     # Driving the exchanges --------------------------------------------------------------------------------------------
 
     def _wake(self, host: Host, time: float | None = None) -> None:
-        """Have a host's exchange work at that moment, or now, unless it does so sooner anyway. What arrives within a
-        twentieth of a second is looked at together, as on a busy machine.
-        """
-        time = math.ceil((self.now if time is None else time) * _WAKES_PER_SECOND) / _WAKES_PER_SECOND
+        """Have a host's exchange work at that moment, or now, unless it does so sooner anyway."""
+        time = math.ceil((self.now if time is None else time) * self._wakes_per_second) / self._wakes_per_second
         planned = self._waking.get(host.number)
         if planned is not None and planned <= time:
             return
@@ -281,7 +298,7 @@ class LoopbackMesh:
                 self._send(host, message)
             due = exchange.due
             if due is not None:
-                self._wake(host, max(due, self.now + 0.5 / _WAKES_PER_SECOND))
+                self._wake(host, max(due, self.now + 0.5 / self._wakes_per_second))
                 return
         raise AssertionError(f"seed {self.seed}: {host.name} works without end")
 
