@@ -6,7 +6,7 @@ import pytest
 
 from nokosu import times
 from nokosu.mesh import trust
-from nokosu.mesh.trust import Trust
+from nokosu.mesh.trust import Trust, Truster
 from nokosu.store import membership, roster
 from nokosu.store.roster import Secret
 from nokosu.testing import ManualClock, Peer, SeededRandom, Store
@@ -104,3 +104,27 @@ def test_the_other_certificate_is_by_the_other_secret(store: Store, clock: Manua
     new, old = secrets(store)
     assert trust.other(needed(store, clock)) == Trust((new, old), new)
     assert trust.other(trust.other(needed(store, clock))) == needed(store, clock)
+
+
+def test_a_node_goes_on_for_two_hours_so_that_nobody_is_turned_away_before_it_can_hear(
+    store: Store, clock: ManualClock, desk: Peer, nas: Peer
+) -> None:
+    seconds = [0.0]
+    truster = Truster(lambda: seconds[0])
+
+    def now() -> Trust:
+        with store.database.reading() as connection:
+            return truster.now(connection, space, clock())
+
+    space = store.personal
+    rekey(store, 7)
+    new, old = secrets(store)
+    assert now() == Trust((new, old), old)
+    seconds[0] = 1e6
+    assert now() == Trust((new, old), old), "one has not heard of it"
+    told(store, desk, nas)
+    assert now() == Trust((new, old), old)
+    seconds[0] += trust.SHOWN_SECONDS
+    assert now() == Trust((new, old), new)
+    seconds[0] += trust.TRUSTED_SECONDS
+    assert now() == Trust((new,), new)

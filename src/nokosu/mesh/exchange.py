@@ -53,7 +53,8 @@ class PeerState(Struct, frozen=True, kw_only=True):
     """What is known of one node of another device (or of a copy of this one).
 
     `equal`: its heads are ours, hash for hash. `missing` is how many records we lack of what it holds, `behind` how many
-    of ours it lacks, both as its last announcement tells; `clock_offset_ms` is its clock minus ours.
+    of ours it lacks, both as its last announcement tells; `left_at` is the monotonic second at which it went, if it did;
+    `clock_offset_ms` is its clock minus ours.
     """
 
     device: bytes
@@ -61,6 +62,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
     name: str
     version: str
     reachable: bool
+    left_at: float | None
     equal: bool
     missing: int
     behind: int
@@ -161,7 +163,7 @@ class Exchange:
 
     def vanished(self, device: bytes, node: str) -> None:
         """A node's liveliness token is gone."""
-        self._do(lambda: self._reconcile.vanished(device, node))
+        self._do(lambda: self._reconcile.vanished(device, node, self._monotonic()))
 
     def store_changed(self) -> None:
         """Somebody may have written to the store."""
@@ -552,6 +554,7 @@ class Exchange:
             name=said.name if said is not None else "",
             version=said.version if said is not None else "",
             reachable=peer.is_reachable(now),
+            left_at=None if peer.is_here else peer.left_at,
             equal=said is not None and set(theirs) == set(self._heads),
             missing=sum(lack.records for lack in lacks),
             behind=vectors.behind(self._heads, theirs, holds) if said is not None else 0,

@@ -171,6 +171,8 @@ def _preview(connection: Connection, space: Space, version: str) -> Preview:
 def _admitted(store: Store, space: Space, where: Listening, said: Introduction, accepted: Acceptance) -> Joined:
     device = records.device_id(said.key)
     with store.database.write() as connection:
+        if roster.space_with(connection, space.id) is None or moving.target_of(connection, space) is not None:
+            raise Refused(f"space: {space.name!a} joined another one meanwhile", hint="nokosu invite", field="space")
         if _kept_out(connection, space, device) is not None:
             raise Refused(f"{_named(said)} was revoked a moment ago")
         members = roster.members(connection, space)

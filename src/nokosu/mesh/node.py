@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib import metadata
 from threading import Condition, Event, Thread
 from types import FrameType
 from typing import Any, Final
@@ -82,7 +83,7 @@ class Node:
         self._changed = Condition()  # there are other runners
         self._is_stopping = False
         self._is_stale = True
-        self._successor: tuple[list[str], dict[str, str]] | None = None
+        self._has_successor = False
         self._error = ""
 
     def run(self) -> None:
@@ -112,8 +113,8 @@ class Node:
                 self._end_all()
         finally:
             database.close()
-        if self._successor is not None:
-            self._hand_over(*self._successor)
+        if self._has_successor:
+            self._hand_over()
 
     def stop(self) -> None:
         """Begin to end; from any thread, or a signal."""
@@ -174,8 +175,9 @@ class Node:
             logger.warning("a connection did not close in time; the end of the process closes it")
         logger.info("node ended")
 
-    def _hand_over(self, command: list[str], environment: dict[str, str]) -> None:
-        """Go on as another version, in the same process and with the same lock."""
+    def _hand_over(self) -> None:
+        """Go on as the version that is installed now, in the same process and with the same lock."""
+        command, environment = node_process.command(), node_process.environment(self._config)
         logger.info("making way for another version")
         self._lock.describe(Running())
         os.set_inheritable(self._lock.descriptor, True)
@@ -296,11 +298,19 @@ class Node:
         return {"pid": os.getpid()}
 
     def _restart(self, request: Request) -> Mapping[str, Any]:
-        self._successor = (
-            msgspec.convert(request["command"], list[str]),
-            msgspec.convert(request["environment"], dict[str, str]),
-        )
+        """Make way for a newer version: the one that has been installed in this one's place, else whichever its caller starts
+        next. What is run is never the caller's to say: it may be an agent that is locked in, and this node is not.
+        """
+        self._has_successor = _installed_version() not in ("", self._version)
         return self._stop(request)
+
+
+def _installed_version() -> str:
+    """Which nokosu the interpreter of this process would load now; empty when it is not an installed one."""
+    try:
+        return metadata.version("nokosu")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def run(config: Config, *, lock: int | None = None, **more: Any) -> bool:

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from nokosu import limits
 from nokosu.errors import UsageError
-from nokosu.mesh import addresses, trust
-from nokosu.mesh.trust import Trust
+from nokosu.mesh import addresses
+from nokosu.mesh.trust import Trust, Truster
 from nokosu.store import roster, vectors
 from nokosu.store.connection import Database
 from nokosu.store.roster import Listening, Space
@@ -48,10 +48,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         return (addresses.shown(host, self.listening.port),)
 
 
-def read(database: Database, space: Space, now_ms: int) -> Plan:
+def read(database: Database, space: Space, truster: Truster, now_ms: int) -> Plan:
     """Read the plan; where the devices are by what they announced is noted in passing, for when they are not heard."""
     with database.reading() as connection:
-        plan, heard = _plan(connection, space, now_ms)
+        plan, heard = _plan(connection, space, truster, now_ms)
     if heard:
         with database.write() as connection:
             for device, address in heard:
@@ -59,7 +59,7 @@ def read(database: Database, space: Space, now_ms: int) -> Plan:
     return plan
 
 
-def _plan(connection: Connection, space: Space, now_ms: int) -> tuple[Plan, Heard]:
+def _plan(connection: Connection, space: Space, truster: Truster, now_ms: int) -> tuple[Plan, Heard]:
     members = roster.members(connection, space)
     announced = {one.device: one.announcement.addresses for one in vectors.known(connection, space)}
     endpoints: dict[bytes, tuple[str, ...]] = {}
@@ -76,7 +76,7 @@ def _plan(connection: Connection, space: Space, now_ms: int) -> tuple[Plan, Hear
         own=roster.own_device(connection).id,
         listening=roster.listening(connection, space),
         endpoints=endpoints,
-        trust=trust.needed(connection, space, now_ms),
+        trust=truster.now(connection, space, now_ms),
         is_revoked=any(member.own and member.revoked for member in members),
     )
     return plan, heard

@@ -85,6 +85,7 @@ class Peer:
         self.device = device
         self.node = node
         self.is_here = False  # its liveliness token stands
+        self.left_at: float | None = None  # when it fell
         self.heard: Announcement | None = None
         self.heard_at: float | None = None  # live, so that it was on its way just then
         self.clock_offset_ms: int | None = None
@@ -186,12 +187,12 @@ class Reconcile:
         peer.unreached.clear()
         return True
 
-    def vanished(self, device: bytes, node: str) -> None:
+    def vanished(self, device: bytes, node: str, now: float) -> None:
         """A node's liveliness token is gone."""
         self._strangers.pop((device, node), None)
         peer = self.peers.get((device, node))
         if peer is not None:
-            peer.is_here, peer.heard_at = False, None
+            peer.is_here, peer.heard_at, peer.left_at = False, None, now
 
     def heard(self, announcement: Announcement, now: float, *, live_offset_ms: int | None) -> bool:
         """A member announced what it holds; False when it is older than what we know of that node, or our own.

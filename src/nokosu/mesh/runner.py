@@ -21,6 +21,7 @@ from nokosu.mesh.exchange import Exchange
 from nokosu.mesh.plan import Plan
 from nokosu.mesh.session import Means, Report, Session
 from nokosu.mesh.transport import Settings, Transport
+from nokosu.mesh.trust import Truster
 from nokosu.store.connection import Database
 from nokosu.store.index import Index
 from nokosu.store.log import Log
@@ -32,7 +33,7 @@ _LISTEN_AGAIN_SECONDS_MIN: Final = 4.0  # our own last transport may still be cl
 _LISTEN_AGAIN_SECONDS_MAX: Final = 60.0
 _LONELY_SECONDS: Final = 30.0  # nobody is reached while secrets change: try the other certificate,
 _MISSING_SECONDS: Final = 600.0  # and this often where only somebody is missing
-_CONNECTING_SECONDS: Final = 4.0  # after opening, others may still be connecting: the longest pause between two calls
+_CONNECTING_SECONDS: Final = 6.0  # others may still be connecting: the longest pause between two calls, and the way
 _SLEPT_SECONDS: Final = 20.0  # the clocks disagree by so much: this machine was suspended
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class SpaceRunner:
         self._exchange: Exchange | None = None
         self._opened_at = 0.0
         self._is_flipped = False
+        self._truster = Truster(means.monotonic)
         self._told = Condition()
         self._report = Report()
         self._wanted = self._given = 0
@@ -113,13 +115,20 @@ class SpaceRunner:
                 self._told.wait(min(0.05, left))
 
     def _is_in_step(self, report: Report) -> bool:
-        """Whether all that are reached hold the same, and nobody else may just be connecting."""
+        """Whether all that are reached hold the same, and nobody else may just be connecting: this node or that one has just
+        opened its transport anew, as after a change of the secret.
+        """
         here = {peer.device for peer in report.peers if peer.reachable}
         if self._exchange is None or not report.is_quiet:
             return False
         if not all(peer.equal for peer in report.peers if peer.reachable):
             return False
-        return here >= report.names.keys() or self._means.monotonic() >= self._opened_at + _CONNECTING_SECONDS
+        just = self._means.monotonic() - _CONNECTING_SECONDS
+        away = report.names.keys() - here
+        return not away or not (
+            just < self._opened_at
+            or any(peer.device in away and (peer.left_at or just) > just for peer in report.peers)
+        )
 
     # The thread -------------------------------------------------------------------------------------------------------
 
@@ -271,7 +280,7 @@ class SpaceRunner:
     # Opening ----------------------------------------------------------------------------------------------------------
 
     def _read_plan(self, database: Database) -> Plan:
-        return plan.read(database, self.space, self._means.wall_clock())
+        return plan.read(database, self.space, self._truster, self._means.wall_clock())
 
     def _own_addresses(self) -> tuple[str, ...]:
         here = self.listening

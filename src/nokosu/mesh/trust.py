@@ -4,13 +4,15 @@ A `rekey` reaches the others only if they still let us in. So the secret before 
 every remaining device covers the record of the rekey, and until then certificates are signed with it, because whoever has
 not heard of the new one trusts nothing else; after `DAYS_MAX` those who slept through it have to pair again.
 
-Two devices may see this differently for a while: one has heard that all know the new secret, and lets the older one in no
-more; another has not, and still shows it. So a node to which somebody is missing tries its `other` certificate now and
-then.
+Two devices may see this differently for a while: one has heard that all know the new secret, another has not. Were the first
+to drop the older one at once, it would turn the second away before that can hear. So a node goes on showing it for an hour
+after it heard, and trusts it for another one (`Truster`); and a node to which somebody is missing all the same, as after it
+was started anew, tries its `other` certificate now and then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -23,6 +25,8 @@ from nokosu.store.roster import Secret, Space
 from nokosu.store.sqlite import Connection
 
 DAYS_MAX: Final = 30
+SHOWN_SECONDS: Final = 3600.0  # after all know the new secret: an announcement that says so comes each minute
+TRUSTED_SECONDS: Final = 3600.0
 
 
 class Trust(Struct, frozen=True):
@@ -39,15 +43,41 @@ class Trust(Struct, frozen=True):
 
 def needed(connection: Connection, space: Space, now_ms: int) -> Trust:
     """What the records and announcements say now."""
-    known = {secret.key_id: secret for secret in roster.secrets(connection, space)}
-    current = next(iter(known.values()))
-    rekeys = _rekeys(connection, space)
+    current = roster.secrets(connection, space)[0]
     trusted = [current]
-    while (follows := _before(connection, space, rekeys.get(trusted[-1].key_id), now_ms)) in known:
-        if known[follows] in trusted:
+    for older in _older(connection, space, now_ms):
+        if older.is_covered:
             break
-        trusted.append(known[follows])
+        trusted.append(older.secret)
     return Trust(tuple(trusted), trusted[-1])
+
+
+class Truster:
+    """The same for a node that runs: what was needed a while ago still is shown and trusted."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._covered_at: dict[bytes, float] = {}
+
+    def now(self, connection: Connection, space: Space, now_ms: int) -> Trust:
+        """See `needed`."""
+        now = self._monotonic()
+        signer = roster.secrets(connection, space)[0]
+        trusted = [signer]
+        for older in _older(connection, space, now_ms):
+            age = self._covered_for(older, now)
+            if age >= SHOWN_SECONDS + TRUSTED_SECONDS:
+                break
+            trusted.append(older.secret)
+            if age < SHOWN_SECONDS:
+                signer = older.secret
+        return Trust(tuple(trusted), signer)
+
+    def _covered_for(self, older: _Older, now: float) -> float:
+        if not older.is_covered:
+            self._covered_at.pop(older.secret.key_id, None)
+            return 0.0
+        return now - self._covered_at.setdefault(older.secret.key_id, now)
 
 
 def other(trust: Trust) -> Trust:
@@ -66,14 +96,26 @@ def _rekeys(connection: Connection, space: Space) -> dict[bytes, tuple[Record, R
     return found
 
 
-def _before(connection: Connection, space: Space, rekey: tuple[Record, Rekeying] | None, now_ms: int) -> bytes | None:
-    """The key id of the secret that a rekey has replaced and that is still needed."""
-    if rekey is None:
-        return None
-    record, said = rekey
-    if now_ms - record.core.wall > DAYS_MAX * times.DAY_MS or _is_covered(connection, space, record):
-        return None
-    return said.previous
+class _Older(Struct, frozen=True):
+    """A secret that was replaced, and whether every remaining device has announced that it knows by which."""
+
+    secret: Secret
+    is_covered: bool
+
+
+def _older(connection: Connection, space: Space, now_ms: int) -> Iterator[_Older]:
+    """The secrets before the current one, back to the first that nobody is waited for any more."""
+    known = {secret.key_id: secret for secret in roster.secrets(connection, space)}
+    rekeys = _rekeys(connection, space)
+    at = next(iter(known))
+    seen = {at}
+    while at in rekeys:
+        record, said = rekeys[at]
+        at = said.previous
+        if at in seen or at not in known or now_ms - record.core.wall > DAYS_MAX * times.DAY_MS:
+            return
+        seen.add(at)
+        yield _Older(known[at], _is_covered(connection, space, record))
 
 
 def _is_covered(connection: Connection, space: Space, record: Record) -> bool:
