@@ -152,6 +152,16 @@ def test_a_node_that_is_older_than_its_caller_makes_way_in_place(home: Home, set
         assert not node_process.start_if_needed(settings)
 
 
+def test_nobody_who_reaches_the_socket_says_what_is_run_instead(home: Home, settings: Config, tmp_path: Path) -> None:
+    found = node_process.start(settings)
+    mark = tmp_path / "mark"
+    command = ["/bin/sh", "-c", f"touch {mark}"]
+    node_process.ask(found, {"do": "restart", "command": command, "environment": {"PATH": "/usr/bin:/bin"}})
+    eventually(lambda: has_ended(home), 10)
+    assert not mark.exists()
+    assert node_process.start_if_needed(settings), "it made way, and the next to look starts one"
+
+
 # Ending ---------------------------------------------------------------------------------------------------------------
 
 

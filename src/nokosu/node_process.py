@@ -155,7 +155,7 @@ def start_if_needed(config: Config, database: Database | None = None) -> bool:
     with suppress(OSError, NokosuError):
         found = running(config.home)
         if found is not None:
-            return _is_older(found.version) and _replace(config, found)
+            return _is_older(found.version) and _replace(found)
         if not is_stopped(config) and is_shared(config, database):
             return _spawn(config, after_failure=False)
     return False
@@ -236,7 +236,8 @@ def _spawn(config: Config, *, after_failure: bool = True) -> bool:
     if lock is None:
         return False
     before = lock.described()
-    if before.failed and not after_failure and time.time() - before.started / 1000 < _AFTER_FAILURE_SECONDS:
+    age = time.time() - before.started / 1000  # below zero when the clock was set back meanwhile
+    if before.failed and not after_failure and 0 <= age < _AFTER_FAILURE_SECONDS:
         os.close(lock.descriptor)
         return False
     os.ftruncate(lock.descriptor, 0)
@@ -284,9 +285,11 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"[0-9]+", version)[:3])
 
 
-def _replace(config: Config, found: Running) -> bool:
-    """Have an older node end, and go on in its place as this version."""
-    ask(found, {"do": "restart", "command": command(), "environment": environment(config)}, seconds=_ASK_SECONDS)
+def _replace(found: Running) -> bool:
+    """Have an older node make way: it goes on as this version if this one was installed in its place; else it ends, and the
+    next to look starts this one.
+    """
+    ask(found, {"do": "restart"}, seconds=_ASK_SECONDS)
     return True
 
 
