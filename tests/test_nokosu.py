@@ -18,6 +18,7 @@ from nokosu.errors import NotFound, RecordRefused, Refused, StoreError, UsageErr
 from nokosu.memory import Finding, Hits
 from nokosu.nokosu import Nokosu
 from nokosu.records import Author, Content, Kind
+from nokosu.store import roster
 from nokosu.store.connection import Database
 from nokosu.testing import DAY_MS, SAMPLE_DRAFTS, ManualClock, Peer, SeededRandom, Store
 from tests.promises import promise
@@ -574,6 +575,25 @@ def test_a_damaged_memory_whose_time_has_come_stops_no_save(memory: Nokosu, belo
     clock.advance(days=31)
     assert save(memory, "life goes on")
     assert memory.get(whole).status == "purged"
+
+
+def test_what_was_forgotten_in_a_space_this_device_was_removed_from_stops_no_save_and_no_purge(
+    memory: Nokosu, below: Aside, clock: ManualClock
+) -> None:
+    own = save(memory, "mine, and forgotten")
+    store = below()
+    space = store.join(bytes(16), name="team")
+    theirs = [memory.save(Draft(text=f"ours {number}"), space="team").id for number in range(12)]
+    for id in (*theirs, own):
+        memory.forget(id)
+    with store.database.reading() as connection:
+        device = roster.own_device(connection).id
+    written = [record for record in store.records() if record.place.space == space.id and record.core.device == device]
+    store.log.append(store.founders[space.id].revoke(device, written[-1]))
+    clock.advance(days=31)
+    assert save(memory, "life goes on")
+    assert memory.get(own).status == "purged"
+    assert memory.get(theirs[0]).status == "forgotten", "that is for the others to do"
 
 
 @promise("purge-leaves-nothing")

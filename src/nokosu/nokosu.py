@@ -461,12 +461,15 @@ class Nokosu:
             )
 
     def _purge_what_is_due(self, connection: Connection, log: Log) -> int:
-        """Purge a few memories that were forgotten more than 30 days ago; how many."""
+        """Purge a few memories that were forgotten more than 30 days ago; how many. Those of a space that this device was
+        removed from are not its to purge.
+        """
         now = self._wall_clock()
         before = now - limits.RESTORE_DAYS * times.DAY_MS
         rows = connection.rows(
             "SELECT n FROM memory WHERE forgotten IS NOT NULL AND (forgotten < ?1 OR forgotten > ?2) "
-            "AND coalesce(seen, forgotten) < ?1 LIMIT ?3",
+            "AND coalesce(seen, forgotten) < ?1 AND EXISTS (SELECT 1 FROM member JOIN device ON device.n = member.device "
+            "WHERE member.space = memory.space AND device.private_key IS NOT NULL AND NOT member.revoked) LIMIT ?3",
             (before, now, _PURGES_AT_ONCE),
         )
         purged = 0
