@@ -375,6 +375,37 @@ def test_a_member_that_pairs_again_gets_the_current_secrets_and_nothing_else_cha
     assert desk.verified()
 
 
+def test_nobody_is_admitted_to_where_the_inviters_space_has_moved_meanwhile(
+    tmp_path: Path, laptop: Device, desk: Device
+) -> None:
+    phone = Device(tmp_path, "phone")
+    desk.save("mine")
+    old = desk.space()
+    paired(laptop, desk).both  # noqa: B018
+    desk_store = desk.store
+    with desk_store.database.write() as connection, pytest.raises(Refused, match="moves to another"):
+        membership.admit_self(desk_store.log, connection, old)
+    to_desk, to_phone = sessions()
+
+    def admit() -> Joined:
+        with to_phone:
+            return joining.admit(to_phone, desk_store, old, roster.Listening(20_001, "127.0.0.1"), tell=lambda _: None)
+
+    def join() -> Entered:
+        with to_desk:
+            plan = joining.knock(to_desk, phone.store)
+            return joining.enter(to_desk, phone.store, plan, apart=False, inviter="192.168.1.5")
+
+    with ThreadPoolExecutor(1) as pool:
+        admitted = pool.submit(_caught, admit)
+        entered = _caught(join)
+        told(admitted.result(60), "joined another one meanwhile", Refused)
+    told(entered, "")
+    assert laptop.names() == ["laptop", "desk"]
+    assert desk.names() == ["laptop", "desk"]
+    assert phone.spaces() == {"local": 0, "personal": 0}
+
+
 def test_a_revoked_device_stays_out_and_is_told_what_to_do(laptop: Device, desk: Device) -> None:
     paired(laptop, desk).both  # noqa: B018
     devices.revoke(laptop.store, _named(laptop, "desk"))

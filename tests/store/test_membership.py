@@ -11,6 +11,7 @@ import pytest
 from nokosu import limits, records
 from nokosu.errors import NotFound, RecordRefused, Refused, UsageError
 from nokosu.identity import boxes
+from nokosu.identity.secrets import key_id
 from nokosu.records import Admission, Author, Content, Kind, Record, Rekeying, Revocation
 from nokosu.store import counting, membership, rebuilding, roster
 from nokosu.store.index import Index
@@ -209,6 +210,38 @@ def test_whoever_is_not_admitted_does_not_enter(new_store: NewStore) -> None:
         enter([forged])
     with thief.database.reading() as connection:
         assert [space.name for space in roster.spaces(connection)] == ["personal", "local"]
+
+
+@pytest.mark.parametrize("epoch", [0, 9])
+def test_who_pairs_again_takes_no_secret_for_the_current_one_that_no_rekey_has_made(
+    new_store: NewStore, epoch: int
+) -> None:
+    laptop, desktop = map(new_store, ("laptop", "desktop"))
+    create(laptop)
+    invite(laptop, desktop)
+    told = [bytes([epoch, number]) * 16 for number in range(8)]  # of each epoch some sort before and some behind ours
+    with laptop.database.reading() as connection:
+        welcome = membership.roster_records(connection, at(connection))
+        founder, before = roster.founder(connection, at(connection)), roster.secrets(connection, at(connection))
+    with desktop.database.write() as connection:
+        membership.enter(
+            desktop.log,
+            connection,
+            id=team(laptop).id,
+            name="team",
+            founder=founder,
+            secrets=[Secret(key_id(secret), epoch, secret) for secret in told],
+            records=welcome,
+        )
+    with desktop.database.reading() as connection:
+        assert roster.secrets(connection, at(connection))[0] == before[0]
+    admit(laptop, phone := new_store("phone"))
+    revoke(laptop, phone)
+    sync(laptop, desktop)
+    with laptop.database.reading() as connection:
+        current = roster.secrets(connection, at(connection))[0]
+    with desktop.database.reading() as connection:
+        assert roster.secrets(connection, at(connection))[0] == current
 
 
 def test_a_space_is_entered_under_a_name_that_is_free(new_store: NewStore) -> None:

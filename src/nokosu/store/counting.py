@@ -101,12 +101,16 @@ def recount(connection: Connection) -> None:
 def changes(connection: Connection, space: Space, folded: Roster) -> list[Change]:
     """Records whose `cut` is not as the roster says; those that are to count no more come first."""
     found: list[Change] = []
-    for id, standing in folded.devices.items():
-        wanted = "" if standing.counts is not None else "AND record.cut"
+    logs = connection.rows(
+        "SELECT log.n, device.id FROM log JOIN device ON device.n = log.device WHERE log.space = ?", (space.n,)
+    )
+    for log, id in logs:  # and not by device: those that never wrote anything cost nothing
+        standing = folded.devices.get(id)
+        if standing is None:
+            continue
+        wanted = "" if standing.counts is not None else "AND cut"
         rows = connection.rows(
-            "SELECT record.n, CAST(record.hash AS BLOB), record.cut, record.memory FROM log JOIN device ON device.n = log.device "
-            f"JOIN record ON record.log = log.n WHERE log.space = ? AND device.id = ? {wanted} ORDER BY record.n",
-            (space.n, id),
+            f"SELECT n, CAST(hash AS BLOB), cut, memory FROM record WHERE log = ? {wanted} ORDER BY n", (log,)
         )
         for n, hash, cut, memory in rows:
             is_cut = standing.counts is not None and hash not in standing.counts
@@ -136,8 +140,8 @@ def put_members(connection: Connection, space: Space, folded: Roster) -> None:
             device = roster.add_device(connection, standing.public_key, ids.grouped(id)[:9])
         _put_member(connection, space, device.n, standing)
         connection.run(
-            "UPDATE device SET name = coalesce((SELECT name FROM member WHERE device = device.n AND name <> '' "
-            "ORDER BY named DESC, name LIMIT 1), name) WHERE n = ?",
+            "UPDATE device SET name = coalesce((SELECT member.name FROM space CROSS JOIN member ON member.space = space.n "
+            "WHERE member.device = device.n AND member.name <> '' ORDER BY named DESC, member.name LIMIT 1), name) WHERE n = ?",
             (device.n,),
         )
         for hash in standing.ends:

@@ -276,6 +276,8 @@ class Log:
             )
         if target[0] is None:
             return space
+        if any(entry.kind in ROSTER_KINDS for entry in entries):  # what it says is about this space and no other
+            raise Refused(f"not saved: the space {space.name!a} moves to another one", hint="nokosu space list")
         moved = Space(*target)
         for memory in dict.fromkeys(entry.memory for entry in entries if entry.memory):
             self.carry(connection, space, moved, memory)

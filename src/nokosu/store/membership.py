@@ -147,8 +147,9 @@ def enter(
     """Become a member of a space that this device was invited to: its secrets, and the records of its roster. What this
     device says of itself there, its box key above all, is its first record.
 
-    Whoever is in it already, and was asleep when the secret changed, enters again. The space's name is made unlike those
-    that are here.
+    Whoever is in it already, and was asleep when the secret changed, enters again: of the secrets told, only those that the
+    roster names are taken for current, because who tells them may be anyone. The space's name is made unlike those that
+    are here.
 
     Raises:
         RecordRefused: the roster does not admit this device, or is not what the founder and its members signed.
@@ -159,9 +160,12 @@ def enter(
         space = roster.add_space(connection, id, _unused_name(connection, name), founder, first)
     elif roster.founder(connection, space) != founder:
         raise RecordRefused("founder: not the one that this device knows the space by", field="founder")
+    else:
+        secrets = [secret for secret in secrets if secret.epoch > 0]  # the founding one is here, and there is only one
     for secret in secrets:
         roster.keep_secret(connection, space, secret)
     _take(connection, space, records)
+    counting.settle(connection, Index(), space)  # which of the secrets is current, though no record was new
     own = roster.own_device(connection)
     member = _member(connection, space, own.id)
     if member is None or member.revoked:

@@ -234,10 +234,12 @@ def secrets(connection: Connection, space: Space) -> list[Secret]:
 
 
 def keep_secret(connection: Connection, space: Space, secret: Secret) -> None:
-    """Note a secret of a space; one that is known already stays as it is."""
+    """Note a secret of a space; one that is known already stays as it is. But for the founding one, it is none of those to
+    seal under until a `rekey` that counts names it.
+    """
     connection.run(
-        "INSERT OR IGNORE INTO secret (space, key_id, epoch, secret) VALUES (?, ?, ?, ?)",
-        (space.n, secret.key_id, secret.epoch, secret.secret),
+        "INSERT OR IGNORE INTO secret (space, key_id, epoch, secret, counts) VALUES (?, ?, ?, ?, ?)",
+        (space.n, secret.key_id, secret.epoch, secret.secret, secret.epoch == 0),
     )
 
 
