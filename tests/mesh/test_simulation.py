@@ -42,12 +42,14 @@ def live_through(seed: int, folder: Path, *, verify_all: bool = False) -> Counte
 
 
 def live_through_all(seeds: range, folder: Path) -> None:
-    """Runs, and a check that each kind of fault fired in one of them: one that never happens tests nothing."""
+    """Runs; and of the quick ones a check that each kind of fault fired in one of five: one that never happens tests nothing.
+    A seed is always the same run, so this does not depend on luck.
+    """
     fired: Counter[str] = Counter()
     for seed in seeds:
         fired += live_through(seed, folder / str(seed), verify_all=seed % 10 == 0)
     silent = [kind for kind in OFTEN if not fired[kind]]
-    if len(seeds) == CHUNK:
+    if seeds.stop <= QUICK_SEEDS:
         assert not silent, f"seeds {seeds}: no {', '.join(silent)}"
 
 
