@@ -60,8 +60,8 @@ _MESH_PART = """\
 ## Mesh
 
 Written by `make bench-mesh ARGS="--markdown docs/benchmarks.md"`: devices on loopback, paired with `nokosu invite` and
-`nokosu join`, their nodes real processes on the same {cores} cores. Load average {load_before:.1f} before and {load_after:.1f} after; a fixed loop took {loop_before:.1f} ms of CPU
-before and {loop_after:.1f} ms after.
+`nokosu join`, their nodes real processes on the same {cores} cores. Load average
+{load_before:.1f} before and {load_after:.1f} after; a fixed loop took {loop_before:.1f} ms of CPU before and {loop_after:.1f} ms after.
 
 {table}
 
