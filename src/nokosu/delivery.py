@@ -9,7 +9,7 @@ device and log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
 
@@ -19,17 +19,14 @@ from nokosu.memory import Delivery, DeviceStatus, Lagging, Memory, SpaceStatus
 from nokosu.records import Position, Record
 from nokosu.store import roster, vectors
 from nokosu.store.index import counted_records
-from nokosu.store.log import Head
+from nokosu.store.log import Head, heads
 from nokosu.store.reading import MemoryRow
 from nokosu.store.roster import Member, Space
 from nokosu.store.sqlite import Connection
-from nokosu.store.vectors import Known
+from nokosu.store.vectors import Holds, Known
 
 PENDING_NAMED_MAX: Final = 5
 REVOKED: Final = "this device was revoked here: what it saves reaches nobody"
-
-Holds = Callable[[Head], bool]
-"""Whether a record is held here without a gap, by its log, number and hash."""
 
 _IN_EFFECT: Final = {Status.FORGOTTEN: (Status.FORGOTTEN, Status.PURGED), Status.PURGED: (Status.PURGED,)}
 _VERBS: Final = {"forgotten": "forgotten on", "purged": "purged on"}
@@ -42,7 +39,7 @@ def devices(connection: Connection, space: Space, version: str) -> tuple[DeviceS
     """The devices of *space*, the one that founded it first, each with how far it is; this one has *version*."""
     known = _known(connection, space)
     ours = heads(connection, space)
-    holds = holder(connection, space)
+    holds = vectors.holder(connection, space)
     return tuple(
         _device(one, known.get(one.device.id), ours, holds, version) for one in roster.members(connection, space)
     )
@@ -69,49 +66,9 @@ def _device(member: Member, known: Known | None, ours: Sequence[Head], holds: Ho
         this=member.own,
         revoked=member.revoked,
         last_seen=None if member.own else _last_seen(known),
-        behind=0 if member.own else lacking(ours, theirs, holds),
+        behind=0 if member.own else vectors.behind(ours, theirs, holds),
         version=version if member.own else known.announcement.version if known else "",
     )
-
-
-def heads(connection: Connection, space: Space) -> list[Head]:
-    """This device's own vector of *space*."""
-    rows = connection.rows(
-        "SELECT log.id, head.seq, head.hash FROM head JOIN log ON log.n = head.log WHERE log.space = ? ORDER BY 1, 2, 3",
-        (space.n,),
-    )
-    return [Head(*row) for row in rows]
-
-
-def holder(connection: Connection, space: Space) -> Holds:
-    """See `Holds`."""
-
-    def holds(head: Head) -> bool:
-        row = connection.row(
-            "SELECT 1 FROM log JOIN record ON record.log = log.n "
-            "WHERE log.id = ? AND log.space = ? AND record.seq = ? AND record.hash = ? AND record.linked",
-            (head.log, space.n, head.seq, head.hash),
-        )
-        return row is not None
-
-    return holds
-
-
-def lacking(ours: Iterable[Head], theirs: Iterable[Head], holds: Holds) -> int:
-    """How many of our records a device with the heads *theirs* lacks; of a branch it lacks, one at least."""
-    there = set(theirs)
-    longest: dict[bytes, int] = {}
-    for head in there:
-        longest[head.log] = max(head.seq, longest.get(head.log, 0))
-    unknown = {head.log for head in there if not holds(head)}
-    count = 0
-    for head in set(ours) - there:
-        reached = longest.get(head.log, 0)
-        if reached < head.seq:
-            count += head.seq - reached
-        elif head.log not in unknown:
-            count += 1  # its ends are ours too, and none follows this one: a branch that it lacks
-    return count
 
 
 # A memory ---------------------------------------------------------------------------------------------------------------
@@ -156,7 +113,7 @@ def _there(
 ) -> list[Record]:
     """Those of some records that a device holds, in any of their places; *proven*: by the chain of hashes alone."""
     theirs = heard.announcement.heads if heard is not None else ()
-    holds = holder(connection, space)
+    holds = vectors.holder(connection, space)
 
     def is_there(place: Position, hash: bytes) -> bool:
         if vectors.covers(connection, space, theirs, Head(place.log, place.seq, hash)):

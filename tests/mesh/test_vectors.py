@@ -48,7 +48,7 @@ def heads(held: Logs) -> list[Head]:
     ]
 
 
-def holds(held: Logs) -> vectors.Holds:
+def holds(held: Logs) -> store.Holds:
     known = {head(log, path) for log, paths in held.items() for path in paths}
     return known.__contains__
 
@@ -65,7 +65,7 @@ def test_what_is_missing_is_each_end_that_is_not_held(ours: Logs, theirs: Logs) 
 
 @given(SOME_LOGS.map(whole), SOME_LOGS.map(whole))
 def test_nothing_is_missing_or_behind_exactly_where_the_vectors_are_equal(ours: Logs, theirs: Logs) -> None:
-    nothing = not vectors.missing(heads(ours), heads(theirs), holds(ours)) and not vectors.behind(
+    nothing = not vectors.missing(heads(ours), heads(theirs), holds(ours)) and not store.behind(
         heads(ours), heads(theirs), holds(ours)
     )
     assert nothing == (set(heads(ours)) == set(heads(theirs)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import click
 from msgspec import Struct
 
-from nokosu import __version__, clock, delivery, ids, limits, node_process, overview
+from nokosu import clock, delivery, ids, limits, node_process, overview
 from nokosu.cli import documents, meshing, options, output, start
 from nokosu.cli.layout import counted
 from nokosu.cli.output import one_line
@@ -17,9 +16,8 @@ from nokosu.config import Config
 from nokosu.errors import MeshError, UsageError
 from nokosu.memory import DeviceStatus, SpaceStatus
 from nokosu.mesh import control
-from nokosu.mesh.joining import Store
 from nokosu.nokosu import Nokosu
-from nokosu.store import roster
+from nokosu.store import log, roster
 
 _WAIT_METAVAR: Final = f"1-{limits.SYNC_SECONDS_MAX}"
 
@@ -99,7 +97,7 @@ def _asked(memory: Nokosu, seconds: int) -> Mapping[str, Any]:
     Raises:
         MeshError: it does not run, or does not answer.
     """
-    meshing.move_all(Store(*memory.store(), random=os.urandom, version=__version__))
+    meshing.move_all(meshing.store_of(memory))
     node_process.start_if_needed(memory.config, memory.store()[0])
     said = control.sync(memory.config, seconds)
     if said is None:
@@ -125,7 +123,7 @@ def _space(memory: Nokosu, space: SpaceStatus, told: Mapping[str, Any]) -> Space
     by_id = {ids.grouped(bytes.fromhex(one["device"])): one for one in told.get("devices", ())}
     database, _ = memory.store()
     with database.reading() as connection:
-        heads = delivery.heads(connection, roster.space_named(connection, space.name))
+        heads = log.heads(connection, roster.space_named(connection, space.name))
     return Space(
         name=space.name,
         records=sum({head.log: head.seq for head in heads}.values()),

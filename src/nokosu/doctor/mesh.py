@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from nokosu import clock, delivery, limits, records, times
+from nokosu import clock, limits, records, times
 from nokosu.clock import WallClock
 from nokosu.config import Config
 from nokosu.doctor import node, reach
@@ -26,7 +26,7 @@ from nokosu.records import Kind, Rekeying
 from nokosu.store import counting, roster
 from nokosu.store import vectors as announced
 from nokosu.store.connection import Database
-from nokosu.store.log import Head
+from nokosu.store.log import Head, heads
 from nokosu.store.roster import Listening, Member, Secret, Space
 from nokosu.store.sqlite import Connection
 from nokosu.store.vectors import Known
@@ -128,7 +128,7 @@ def _view(connection: Connection, space: Space, outside: Outside) -> _View:
             for one in members
             if not one.own and not one.revoked
         ],
-        heads=delivery.heads(connection, space),
+        heads=heads(connection, space),
         own=known.get(own),
         listening=roster.listening(connection, space),
         now_ms=outside.wall_clock(),
@@ -306,8 +306,8 @@ def _difference(connection: Connection, view: _View, other: _Other) -> str:
         return "was never heard of"
     if set(other.heads) == set(view.heads):
         return ""
-    holds = delivery.holder(connection, view.space)
-    lacks = delivery.lacking(view.heads, other.heads, holds)
+    holds = announced.holder(connection, view.space)
+    lacks = announced.behind(view.heads, other.heads, holds)
     has = sum(lack.records for lack in vectors.missing(view.heads, other.heads, holds))
     when = times.day(other.known.seen_ms, view.now_ms)
     return f"lacks {lacks} of our records, and has {has} that are not here, as it said {when}"

@@ -229,7 +229,7 @@ class Exchange:
         """Every node that is there or was heard since this one started; from the thread that calls `work`."""
         now = self._monotonic()
         with self._database.reading() as connection:
-            holds = reconcile.holder(connection, self._space.n)
+            holds = store_vectors.holder(connection, self._space)
             seen = {known.device: known.seen_ms for known in store_vectors.known(connection, self._space)}
             return [
                 self._state(peer, holds, now, seen.get(peer.device))
@@ -544,7 +544,7 @@ class Exchange:
     def _refuse(self, device: bytes, reason: str) -> None:
         self._refusals.count(device, reason, self._circle.members if self._circle is not None else ())
 
-    def _state(self, peer: Peer, holds: vectors.Holds, now: float, seen_ms: int | None) -> PeerState:
+    def _state(self, peer: Peer, holds: store_vectors.Holds, now: float, seen_ms: int | None) -> PeerState:
         said = peer.heard
         theirs = said.heads if said is not None else ()
         lacks = vectors.missing(self._heads, theirs, holds)
@@ -557,7 +557,7 @@ class Exchange:
             left_at=None if peer.is_here else peer.left_at,
             equal=said is not None and set(theirs) == set(self._heads),
             missing=sum(lack.records for lack in lacks),
-            behind=vectors.behind(self._heads, theirs, holds) if said is not None else 0,
+            behind=store_vectors.behind(self._heads, theirs, holds) if said is not None else 0,
             clock_offset_ms=peer.clock_offset_ms,
             seen_ms=seen_ms,
             addresses=said.addresses if said is not None else (),

@@ -20,6 +20,7 @@ from nokosu.mesh.receiver import Bodiless
 from nokosu.mesh.vectors import Lack
 from nokosu.records import Record, Revocation
 from nokosu.store import counting
+from nokosu.store import vectors as store_vectors
 from nokosu.store.log import Head
 from nokosu.store.roster import Member, Space
 from nokosu.store.sqlite import Connection
@@ -330,7 +331,7 @@ class Reconcile:
         if peer.heard is None or (peer.compared[0] is peer.heard and peer.compared[1] is ours):
             return
         nothing = True
-        for lack in vectors.missing(ours, peer.heard.heads, holder(connection, self._space.n)):
+        for lack in vectors.missing(ours, peer.heard.heads, store_vectors.holder(connection, self._space)):
             nothing = False
             if lack.log not in self._unadmitted:
                 yield from self._wants_of(connection, lack)
@@ -373,7 +374,7 @@ class Reconcile:
         """
         end = (lack.log, lack.seq, lack.hash)
         seq, hash, before = self._followed.pop(end, (lack.seq, lack.hash, 0))
-        holds = holder(connection, self._space.n)
+        holds = store_vectors.holder(connection, self._space)
         for steps in range(before, before + limits.CHAIN_STEPS_MAX):
             prev = self._bodiless.prev(hash) or _unlinked_prev(connection, self._space.n, lack.log, seq, hash)
             if prev is None and holds(Head(lack.log, seq, hash)):
@@ -396,20 +397,6 @@ class Reconcile:
 
     def _on_the_way(self, log: bytes) -> list[Want]:
         return [asked.want for asked in self.asked.values() if asked.want is not None and asked.want.log == log]
-
-
-def holder(connection: Connection, space: int) -> vectors.Holds:
-    """Whether a record of a space is held without a gap."""
-
-    def holds(head: Head) -> bool:
-        row = connection.row(
-            "SELECT 1 FROM log JOIN record ON record.log = log.n "
-            "WHERE log.id = ? AND log.space = ? AND record.seq = ? AND record.hash = ? AND record.linked",
-            (head.log, space, head.seq, head.hash),
-        )
-        return row is not None
-
-    return holds
 
 
 def _gaps(connection: Connection, space: int, lack: Lack, asked: list[Want], waiting: list[int]) -> list[Want]:
@@ -472,7 +459,7 @@ def ended(connection: Connection, space: Space, members: Iterable[Member]) -> fr
     revoked = frozenset(member.device.id for member in members if member.revoked)
     said = [record.roster() for record in counting.roster_records(connection, space.n) or ()] if revoked else []
     revocations = [content for content in said if isinstance(content, Revocation)]
-    holds = holder(connection, space.n)
+    holds = store_vectors.holder(connection, space)
     if all(holds(Head(cut.log, cut.seq, cut.hash)) for content in revocations for cut in content.cut):
         return revoked
     return revoked & {content.device for content in revocations}

@@ -1,12 +1,12 @@
 """Vectors: what one device has that another lacks, told from their heads alone, and the announcement that carries them.
 
-`missing` and `behind` are pure; whether a record is held is asked through an argument. Equal heads, hash for hash, are
+`missing` is pure; whether a record is held is asked through an argument. Equal heads, hash for hash, are
 equal logs: the hash of a header covers every header before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -19,14 +19,11 @@ from nokosu.mesh import keys
 from nokosu.mesh.seal import Keyring
 from nokosu.store import vectors as store
 from nokosu.store.log import Head
-from nokosu.store.vectors import Ahead, Announcement, Known
+from nokosu.store.vectors import Ahead, Announcement, Holds, Known
 
 _SIGNED_AS: Final = b"nokosu/1 vector\0"  # no header of a record begins so: one signature cannot pass for another
 _STRINGS: Final = msgspec.msgpack.Decoder(tuple[bytes, bytes])
 _ENCODER: Final = msgspec.msgpack.Encoder()
-
-Holds = Callable[[Head], bool]
-"""Whether a record is held without a gap, by its log, number and hash."""
 
 
 class Lack(Struct, frozen=True):
@@ -46,30 +43,12 @@ class Lack(Struct, frozen=True):
 def missing(ours: Iterable[Head], theirs: Iterable[Head], holds: Holds) -> list[Lack]:
     """The ends that *theirs* has and we do not hold, by log and number."""
     mine = set(ours)
-    held = _longest(mine)
+    held = store.longest(mine)
     return [
         Lack(head.log, head.seq, head.hash, held.get(head.log, 0))
         for head in sorted(set(theirs) - mine, key=_order)
         if not holds(head)
     ]
-
-
-def behind(ours: Iterable[Head], theirs: Iterable[Head], holds: Holds) -> int:
-    """How many of our records the other device lacks, as far as its heads tell.
-
-    Where it has ends that we do not hold, it may have ours too, below them: those count when we have fetched them.
-    """
-    others = set(theirs)
-    longest = _longest(others)
-    unknown = {head.log for head in others if not holds(head)}
-    count = 0
-    for head in set(ours) - others:
-        reached = longest.get(head.log, 0)
-        if reached < head.seq:
-            count += head.seq - reached
-        elif head.log not in unknown:
-            count += 1  # its ends are ours too, and none follows this one: a branch that it lacks
-    return count
 
 
 class Heard(Struct, frozen=True):
@@ -123,13 +102,6 @@ def chains(rows: Iterable[tuple[Head, bytes]]) -> tuple[Ahead, ...]:
             first, before = prev[before]
         found.append(Ahead(head.log, first.seq, head.seq, head.hash))
     return tuple(sorted(found, key=lambda one: (one.log, one.seq, one.hash))[: limits.AHEAD_MAX])
-
-
-def _longest(heads: Iterable[Head]) -> dict[bytes, int]:
-    longest: dict[bytes, int] = {}
-    for head in heads:
-        longest[head.log] = max(head.seq, longest.get(head.log, 0))
-    return longest
 
 
 def _order(head: Head) -> tuple[bytes, int, bytes]:

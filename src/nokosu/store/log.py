@@ -58,6 +58,17 @@ class Head(Struct, frozen=True):
     hash: bytes
 
 
+def heads(connection: Connection, space: Space) -> list[Head]:
+    """The vector of *space*: for each log and branch the highest number held without a gap, and the header hash there, in
+    order.
+    """
+    rows = connection.rows(
+        "SELECT log.id, head.seq, head.hash FROM head JOIN log ON log.n = head.log WHERE log.space = ? ORDER BY 1, 2, 3",
+        (space.n,),
+    )
+    return [Head(*row) for row in rows]
+
+
 class _Checked(Struct, frozen=True):
     """A record from elsewhere, what is wrong with its signature, and whether that was looked at."""
 
@@ -214,14 +225,9 @@ class Log:
         insert_all(connection, self._index, target, copies, wall_ms=self._wall_clock())
 
     def vector(self, space: Space) -> list[Head]:
-        """For each log and branch of *space*: the highest number held without a gap, and the header hash there, in
-        order.
-        """
-        rows = self._database.rows(
-            "SELECT log.id, head.seq, head.hash FROM head JOIN log ON log.n = head.log WHERE log.space = ? ORDER BY 1, 2, 3",
-            (space.n,),
-        )
-        return [Head(*row) for row in rows]
+        """See `heads`."""
+        with self._database.reading() as connection:
+            return heads(connection, space)
 
     def _checked(self, record: Record) -> _Checked:
         """Look at a signature before the write lock is taken. A device that is not known yet may be admitted by a record

@@ -6,7 +6,7 @@ not replace a newer one. Only that a device *has* records is taken from it; who 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Final
 
 import msgspec
@@ -20,6 +20,10 @@ from nokosu.store.roster import Space
 from nokosu.store.sqlite import Connection
 
 FORMAT: Final = 1
+
+Holds = Callable[[Head], bool]
+"""Whether a record is held here without a gap, by its log, number and hash."""
+
 _WRITTEN_AGAIN_MS: Final = 60_000  # an announcement that says nothing new is written down this often
 
 _Id = Annotated[bytes, Meta(min_length=ids.BINARY_ID_BYTES, max_length=ids.BINARY_ID_BYTES)]
@@ -138,6 +142,46 @@ def known(connection: Connection, space: Space) -> list[Known]:
         Known(device, counter, seen_ms, decode(payload), payload, signature)
         for device, counter, seen_ms, payload, signature in rows
     ]
+
+
+def holder(connection: Connection, space: Space) -> Holds:
+    """See `Holds`, of *space*."""
+
+    def holds(head: Head) -> bool:
+        row = connection.row(
+            "SELECT 1 FROM log JOIN record ON record.log = log.n "
+            "WHERE log.id = ? AND log.space = ? AND record.seq = ? AND record.hash = ? AND record.linked",
+            (head.log, space.n, head.seq, head.hash),
+        )
+        return row is not None
+
+    return holds
+
+
+def behind(ours: Iterable[Head], theirs: Iterable[Head], holds: Holds) -> int:
+    """How many of our records a device with the heads *theirs* lacks, as far as those tell; of a branch, one at least. Pure.
+
+    Where it has ends that we do not hold, it may have ours too, below them: those count when we have fetched them.
+    """
+    others = set(theirs)
+    reached = longest(others)
+    unknown = {head.log for head in others if not holds(head)}
+    count = 0
+    for head in set(ours) - others:
+        there = reached.get(head.log, 0)
+        if there < head.seq:
+            count += head.seq - there
+        elif head.log not in unknown:
+            count += 1  # its ends are ours too, and none follows this one: a branch that it lacks
+    return count
+
+
+def longest(heads: Iterable[Head]) -> dict[bytes, int]:
+    """The highest number of each log among some heads."""
+    found: dict[bytes, int] = {}
+    for head in heads:
+        found[head.log] = max(head.seq, found.get(head.log, 0))
+    return found
 
 
 def covers(connection: Connection, space: Space, heads: Iterable[Head], held: Head) -> bool:
