@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 import click
@@ -11,7 +10,7 @@ from nokosu import __version__, clock, delivery
 from nokosu.cli import documents, layout, meshing, options, output, start
 from nokosu.cli.output import one_line
 from nokosu.mesh import devices
-from nokosu.mesh.devices import DeviceRow
+from nokosu.mesh.devices import DeviceRow, Named
 from nokosu.mesh.joining import Store
 from nokosu.nokosu import Nokosu
 
@@ -53,9 +52,8 @@ def command(context: click.Context, space: str | None, *, as_json: bool) -> None
 def rename(device: str, name: str) -> None:
     """Give DEVICE the name NAME, on all devices."""
     with start.memory() as memory:
-        store = Store(*memory.store(), random=os.urandom, version=__version__)
-        with store.database.reading() as connection:
-            named = devices.named(connection, device, devices.shared(connection))
+        store = meshing.store_of(memory)
+        named = _named(store, device)
         devices.rename(store, named, name)
         meshing.start_node(memory)
     output.line(f"{one_line(named.name)} is called {one_line(name)} now.")
@@ -67,12 +65,16 @@ def rename(device: str, name: str) -> None:
 def set_address(device: str, address: str) -> None:
     """Call DEVICE at ADDRESS, a host and a port, where it is not found by itself."""
     with start.memory() as memory:
-        store = Store(*memory.store(), random=os.urandom, version=__version__)
-        with store.database.reading() as connection:
-            named = devices.named(connection, device, devices.shared(connection))
+        store = meshing.store_of(memory)
+        named = _named(store, device)
         kept = devices.set_address(store, named, address)
         meshing.start_node(memory)
     output.line(f"{one_line(named.name)} is called at {kept} first.")
+
+
+def _named(store: Store, device: str) -> Named:
+    with store.database.reading() as connection:
+        return devices.named(connection, device, devices.shared(connection))
 
 
 def _rows(memory: Nokosu, space: str | None) -> list[DeviceRow]:

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from nokosu import __version__, ids, limits
+from nokosu import ids, limits
 from nokosu.cli import meshing, options, output, start
 from nokosu.cli.layout import counted
 from nokosu.cli.output import one_line
@@ -42,7 +42,7 @@ def command(space: str | None, listen: str | None, port: int, pairing_port: int)
     options.check_port(port, "port")
     options.check_port(pairing_port, "pairing-port")
     with start.memory() as memory:
-        store = joining.Store(*memory.store(), random=os.urandom, version=__version__)
+        store = meshing.store_of(memory)
         with store.database.reading() as connection:
             target = joining.invitable(connection, roster.PERSONAL if space is None else space)
             address = joining.listening_address(connection, target, asked)

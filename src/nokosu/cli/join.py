@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from nokosu import __version__, ids
+from nokosu import ids
 from nokosu.cli import meshing, options, output, reading, start
 from nokosu.cli.layout import counted
 from nokosu.cli.output import one_line
@@ -48,7 +48,7 @@ def command(
     where, word = addresses.parse(address), ids.pairing_code(code)
     listen_at = _listening(listen, port)
     with _session(where, word) as session, start.memory() as memory:
-        store = joining.Store(*memory.store(), random=os.urandom, version=__version__)
+        store = meshing.store_of(memory)
         plan = joining.knock(session, store, name=name)
         _describe(plan)
         _ask(session, plan, yes=yes, apart=apart)

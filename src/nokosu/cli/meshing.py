@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Final
 
 import msgspec
 
-from nokosu import ids, limits, node_process
+from nokosu import __version__, ids, limits, node_process
 from nokosu.cli import output
 from nokosu.cli.layout import counted
 from nokosu.config import Config
@@ -21,6 +22,11 @@ from nokosu.store.roster import Space
 
 _LOOK_EVERY_S: Final = 0.1
 _TELL_EVERY_S: Final = 2.0
+
+
+def store_of(memory: Nokosu) -> Store:
+    """The store of *memory*, as the mesh's own code takes it; made if there is none yet."""
+    return Store(*memory.store(), random=os.urandom, version=__version__)
 
 
 def move_all(store: Store) -> None:

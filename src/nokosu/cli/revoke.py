@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
-from nokosu import __version__
 from nokosu.cli import documents, meshing, options, output, reading, start
 from nokosu.cli.output import one_line
 from nokosu.errors import Refused, UsageError
 from nokosu.mesh import devices
-from nokosu.mesh.joining import Store
 
 
 @click.command(
@@ -31,7 +27,7 @@ def command(device: str, space: str | None, *, yes: bool, as_json: bool) -> None
     already it keeps. It can come back only from a new home, as a new device.
     """
     with start.memory() as memory:
-        store = Store(*memory.store(), random=os.urandom, version=__version__)
+        store = meshing.store_of(memory)
         with store.database.reading() as connection:
             named = devices.named(connection, device, devices.shared(connection, space))
         spaces = ", ".join(one.name for one in devices.revocable(named))
