@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
+
+import pytest
 
 from nokosu import Draft, Nokosu, node_process
 from nokosu.clock import WallClock, system_wall_clock
@@ -310,3 +313,12 @@ def _processes_of(home: Home) -> Iterator[int]:
                 if wanted in (entry / "environ").read_bytes().split(b"\0"):
                     yield int(entry.name)
     yield home.node_pid()
+
+
+def allow_descriptors(count: int) -> None:
+    """Let this process open so many files at once, or skip the test, where its user may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        if hard != resource.RLIM_INFINITY and hard < count:
+            pytest.skip(f"needs {count} descriptors, and this user may have {hard}")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import resource
 import socket
 import threading
 import time
@@ -20,6 +19,7 @@ from nokosu.errors import PairingError, UsageError
 from nokosu.mesh import pairing
 from nokosu.mesh.pairing import Acceptance, Done, Hello, Joiner, Reason
 from nokosu.mesh.pairing_wire import Dropped, Invitation, Session, Wire, dial
+from tests.homes import allow_descriptors
 
 CODE = "4k2m7xqp"
 HOST = "127.0.0.1"
@@ -287,7 +287,7 @@ def test_a_frame_may_come_byte_by_byte() -> None:
 @pytest.mark.parametrize("hellos", [False, True])
 def test_a_thousand_half_open_connections_keep_nobody_out(*, hellos: bool) -> None:
     count = 1000
-    _allow_descriptors(count + 200)
+    allow_descriptors(count + 200)
     hello = Joiner("00000000", random=os.urandom).hello()
     before = threading.active_count()
     with waiting() as inviter, ExitStack() as stack:
@@ -430,11 +430,3 @@ def test_a_frame_that_trickles_in_has_one_deadline_for_all_of_it() -> None:
     assert wire.receive(5) == b"abcde"
     wire.close()
     theirs.close()
-
-
-def _allow_descriptors(count: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < count:
-        if hard != resource.RLIM_INFINITY and hard < count:
-            pytest.skip(f"needs {count} descriptors, may have {hard}")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

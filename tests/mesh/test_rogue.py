@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from nokosu.store.log import Head
 from nokosu.store.vectors import Announcement
 from nokosu.testing import DAY_MS, Peer
 from tests import rogue
-from tests.homes import Home, agree, eventually, inviting, pair, stop, verified
+from tests.homes import Home, agree, allow_descriptors, eventually, inviting, pair, stop, verified
 from tests.rogue import YEAR_MS, Member
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
@@ -120,7 +119,7 @@ def test_who_is_let_in_without_the_spaces_key_can_send_nothing_that_counts(attac
 def test_a_thousand_connections_on_which_nothing_is_said_stop_neither_the_node_nor_an_invitation(
     attacked: Attacked,
 ) -> None:
-    _let_this_process_open_many_files()
+    allow_descriptors(_HALF_OPEN + 500)
     pid = attacked.victim.node_pid()
     with rogue.half_open("127.0.0.1", attacked.port, _HALF_OPEN):
         still_works(attacked, pid)
@@ -337,12 +336,3 @@ def _received(connection: socket.socket) -> bytes:
         return connection.recv(65536)
     except OSError:
         return b""
-
-
-def _let_this_process_open_many_files() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _HALF_OPEN + 500
-    if soft < wanted:
-        if hard != resource.RLIM_INFINITY and hard < wanted:
-            pytest.skip(f"this user may open {hard} files only")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
