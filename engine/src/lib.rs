@@ -1,0 +1,1 @@
+//! Empty: Cargo builds the plugins because they are dependencies.
