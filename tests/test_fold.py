@@ -38,7 +38,8 @@ def texts(state: State) -> list[str]:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Record]:
-    devices = [peer(seed, skew_ms=draw(st.sampled_from((0, 0, 1, -DAY_MS, DAY_MS)), label="skew")) for seed in range(3)]
+    skews = st.sampled_from((0, 0, 1, -DAY_MS, DAY_MS, 30 * DAY_MS, -29 * DAY_MS))
+    devices = [peer(seed, skew_ms=draw(skews, label="skew")) for seed in range(3)]
     steps = draw(
         st.lists(
             st.tuples(st.integers(0, 2), st.sampled_from(KINDS), st.integers(0, 2**10 - 1), st.integers(0, 2)),
@@ -65,15 +66,24 @@ def follows(later: Record, earlier: Record, known: dict[bytes, Record]) -> bool:
     )
 
 
-def folded_naively(found: list[Record]) -> tuple[str, list[str]]:
+def folded_naively(found: list[Record], *, personal: bool = False) -> tuple[str, list[str]]:
     """Status and texts by the letter of the design, each pair of records compared."""
     known = {record.id: record for record in found}
-    if any(record.core.kind == Kind.PURGE for record in found):
-        return "PURGED", []
+    purges = [record for record in found if record.core.kind == Kind.PURGE]
     restores = [record for record in found if record.core.kind == Kind.RESTORE]
-    forgets = [record for record in found if record.core.kind == Kind.FORGET]
+    forgets = [record for record in found if record.core.kind in (Kind.FORGET, Kind.PURGE)]
     standing = [f for f in forgets if not any(follows(restore, f, known) for restore in restores)]
-    snapshots = [record for record in found if record.core.kind in (Kind.SAVE, Kind.EDIT)]
+    words = [record for record in found if record.core.kind not in (Kind.FORGET, Kind.RESTORE, Kind.PURGE)]
+    erased = {record.id for record in words if any(is_own(record, purge.core.device, known) for purge in purges)}
+    is_overdue = any(
+        follows(purge, f, known) and (purge.core.hlc >> 16) - (f.core.hlc >> 16) >= 30 * DAY_MS
+        for purge in purges
+        for f in standing
+    )
+    is_whole = bool(words) and all(r.id in erased and all(cause in known for cause in r.core.after) for r in words)
+    if (purges and personal) or is_whole or is_overdue:
+        return "PURGED", []
+    snapshots = [r for r in found if r.core.kind in (Kind.SAVE, Kind.EDIT) and r.id not in erased]
     maximal = [s for s in snapshots if not any(follows(other, s, known) for other in snapshots)]
     shown = [
         content.text
@@ -83,25 +93,37 @@ def folded_naively(found: list[Record]) -> tuple[str, list[str]]:
     return ("FORGOTTEN" if standing else "LIVE" if shown else "UNKNOWN"), shown
 
 
+def is_own(record: Record, device: bytes, known: dict[bytes, Record]) -> bool:
+    """Whether a device may erase a record at once: it wrote it, or it was made of nothing else than what it wrote."""
+    return record.core.device == device or is_made_of(record, device, known)
+
+
+def is_made_of(record: Record, device: bytes, known: dict[bytes, Record]) -> bool:
+    causes = record.core.after
+    if not causes:
+        return record.core.device == device
+    return all(cause in known and is_made_of(known[cause], device, known) for cause in causes)
+
+
 @promise("same-memories")
-@given(histories(), st.randoms(use_true_random=False))
+@given(histories(), st.randoms(use_true_random=False), st.booleans())
 def test_any_order_repetition_and_partition_over_hosts_gives_the_same_state_byte_for_byte(
-    found: list[Record], choice: random.Random
+    found: list[Record], choice: random.Random, personal: bool
 ) -> None:
-    expected = as_bytes(fold(found))
+    expected = as_bytes(fold(found, personal=personal))
     hosts: list[list[Record]] = [[], [], []]
     for record in found:
         for host in choice.sample(hosts, k=choice.randint(1, 3)):
             host.append(record)
     union = [record for host in hosts for record in host]
     choice.shuffle(union)
-    assert as_bytes(fold(union)) == expected
+    assert as_bytes(fold(union, personal=personal)) == expected
 
 
-@given(histories())
-def test_the_fold_does_what_the_design_says(found: list[Record]) -> None:
-    state = fold(found)
-    assert (state.status.name, texts(state)) == folded_naively(found)
+@given(histories(), st.booleans())
+def test_the_fold_does_what_the_design_says(found: list[Record], personal: bool) -> None:
+    state = fold(found, personal=personal)
+    assert (state.status.name, texts(state)) == folded_naively(found, personal=personal)
 
 
 @given(histories())
@@ -120,9 +142,38 @@ def test_an_edit_that_follows_all_settles_every_conflict(found: list[Record]) ->
     )
     settled = fold([settling, *found])
     assert settled.heads == (settling.id,)
-    if state.status != Status.PURGED:
+    if settling.id not in settled.erased and settled.status != Status.PURGED:
         assert texts(settled) == ["settled"]
         assert not settled.in_conflict
+
+
+@promise("only-authors-purge")
+@given(histories(), st.data())
+def test_nobody_erases_at_once_what_another_device_wrote(found: list[Record], data: st.DataObject) -> None:
+    """Whatever a device of its own writes, in whatever order and with whatever times it claims for its records, what the
+    others wrote is kept, at least until 30 days after they saw the forget."""
+    thief = peer(9, skew_ms=data.draw(st.sampled_from((-400 * DAY_MS, 0, 400 * DAY_MS))))
+    honest = [record for record in found if record.core.kind != Kind.PURGE]
+    theirs: list[Record] = []
+    for kind in data.draw(st.lists(st.sampled_from(KINDS), max_size=4)):
+        seen = data.draw(st.lists(st.sampled_from([*honest, *theirs]), max_size=3)) if honest or theirs else []
+        content = Content(text="planted") if kind in ("save", "edit") else None
+        theirs.append(thief.write(kind, MEMORY, content=content, after=seen))
+    theirs.append(thief.purge(*honest, *theirs) if honest or theirs else thief.write(Kind.PURGE, MEMORY))
+    state = fold([*honest, *theirs])
+    assert not {record.id for record in honest} & set(state.erased)
+    has_words = any(record.core.kind not in (Kind.FORGET, Kind.RESTORE) for record in honest)
+    assert state.status != Status.PURGED or state.waits_for or not has_words
+
+
+@given(histories())
+def test_a_device_can_always_erase_what_it_wrote(found: list[Record]) -> None:
+    device = found[0].core.device
+    writer = next(one for one in (peer(seed) for seed in range(3)) if one.device == device)
+    purge = writer.write(Kind.PURGE, MEMORY, after=found[-1:])
+    assert {record.id for record in found if record.core.device == device} - {
+        record.id for record in found if record.core.kind == Kind.PURGE
+    } <= set(fold([*found, purge]).erased)
 
 
 @given(histories(), st.randoms(use_true_random=False))
@@ -201,6 +252,70 @@ def test_a_purge_is_final() -> None:
     edited = second.edit(restored, text="b")
     state = fold([edited, restored, purged, saved])
     assert (state.status, state.versions, state.created) == (Status.PURGED, (), saved)
+
+
+def test_a_purge_by_another_device_hides_as_a_forget_does_and_erases_nothing() -> None:
+    author, other = peer(1), peer(2)
+    saved = author.save("a")
+    purged = other.purge(saved)
+    state = fold([saved, purged])
+    assert (state.status, texts(state), state.erased) == (Status.FORGOTTEN, ["a"], ())
+    assert texts(fold([saved, purged, author.restore(purged)])) == ["a"]
+    assert fold([saved, purged], personal=True).status == Status.PURGED
+
+
+@pytest.mark.parametrize(("days", "status"), [(29, Status.FORGOTTEN), (30, Status.PURGED)])
+def test_any_device_purges_thirty_days_after_a_forget_that_stands(days: int, status: Status) -> None:
+    author, other = peer(1), peer(2, skew_ms=days * DAY_MS)
+    saved = author.save("a")
+    forgotten = author.forget(saved)
+    purged = other.purge(forgotten)
+    state = fold([saved, forgotten, purged])
+    assert (state.status, state.waits_for) == (status, (forgotten.id,) if status == Status.PURGED else ())
+    assert fold([saved, forgotten, other.purge(saved)]).status == Status.FORGOTTEN, "it follows no forget"
+
+
+def test_a_forget_that_was_restored_is_no_reason_to_purge() -> None:
+    author, other = peer(1), peer(2, skew_ms=300 * DAY_MS)
+    saved = author.save("a")
+    forgotten = author.forget(saved)
+    restored = author.restore(forgotten)
+    purged = other.purge(forgotten)  # leaves out that it was restored
+    assert fold([saved, forgotten, restored, purged]).status == Status.FORGOTTEN
+    assert fold([saved, forgotten, restored, purged, author.restore(restored, purged)]).status == Status.LIVE
+
+
+def test_an_author_erases_what_others_made_of_its_memory() -> None:
+    author, other = peer(1), peer(2)
+    saved = author.save("a")
+    edited = other.edit(saved, text="b")
+    state = fold([author.purge(saved), edited, saved])
+    assert (state.status, set(state.erased)) == (Status.PURGED, {saved.id, edited.id})
+    theirs = fold([other.purge(edited), edited, saved])
+    assert (theirs.status, texts(theirs), theirs.erased) == (Status.FORGOTTEN, ["a"], (edited.id,))
+
+
+def test_nobody_becomes_an_author_by_saving_under_the_id_of_another() -> None:
+    author, thief, third = peer(1), peer(2, skew_ms=-400 * DAY_MS), peer(3)
+    saved = author.save("a", memory=MEMORY)
+    earlier = thief.save("was here first", memory=MEMORY)
+    settled = third.edit(saved, earlier, text="both")
+    state = fold([saved, earlier, settled, thief.purge(earlier)])
+    assert (state.erased, texts(state)) == ((earlier.id,), ["both"])
+    both = fold([saved, earlier, settled, thief.purge(earlier), author.purge(saved)])
+    assert (both.status, set(both.erased)) == (Status.FORGOTTEN, {saved.id, earlier.id})
+
+
+def test_what_was_made_of_something_that_is_not_here_is_not_erased_at_once() -> None:
+    author, other = peer(1), peer(2)
+    saved = author.save("a")
+    missing = other.edit(saved, text="b")
+    edited = other.edit(missing, text="c")
+    purged = author.purge(saved)
+    assert fold([saved, edited, purged]).erased == (saved.id,)
+    own = author.edit(missing, text="d")
+    assert (fold([own, purged]).status, fold([own, purged]).erased) == (Status.FORGOTTEN, (own.id,))
+    assert fold([saved, missing, edited, purged]).status == Status.PURGED
 
 
 def test_a_forgotten_memory_knows_since_when() -> None:

@@ -650,6 +650,132 @@ def test_only_the_device_that_wrote_it_purges_a_shared_memory_at_once(
     memory.purge(ours)
 
 
+class Team:
+    """A space that this device shares with the devices of others, who may run a changed program."""
+
+    def __init__(self, memory: Nokosu, below: Aside, clock: ManualClock) -> None:
+        save(memory, "mine")
+        self.clock = clock
+        self.store = below()
+        self.author, self.other = self.peer(8, "desktop"), self.peer(9, "stranger")
+        self.space = self.store.join(bytes(16), self.author, self.other, name="team")
+
+    def peer(self, seed: int, name: str, *, skew_days: int = 0) -> Peer:
+        wall_clock = ManualClock(self.clock() + skew_days * DAY_MS)
+        return Peer(bytes(16), random=SeededRandom(seed), name=name, wall_clock=wall_clock)
+
+    def bodies(self, id: str) -> int:
+        """How many records of a memory still have their text."""
+        found = [record for record in self.store.records() if record.core.memory == id]
+        return sum(record.body is not None for record in found if record.core.kind in ("save", "edit"))
+
+
+@pytest.fixture
+def team(memory: Nokosu, below: Aside, clock: ManualClock) -> Team:
+    return Team(memory, below, clock)
+
+
+THEIRS = "0123456789ab"
+
+
+@promise("only-authors-purge")
+def test_a_purge_by_another_device_of_a_shared_space_only_hides(memory: Nokosu, team: Team) -> None:
+    saved = team.author.save("theirs", memory=THEIRS)
+    team.store.log.append_many([saved, team.other.purge(saved)])
+    assert (memory.get(THEIRS).status, team.bodies(THEIRS)) == ("forgotten", 1)
+    memory.restore(THEIRS)
+    assert texts(search(memory, "theirs")) == ["theirs"]
+    assert_sound(memory)
+
+
+@promise("only-authors-purge")
+def test_what_a_purge_with_invented_times_takes_is_kept_for_thirty_days_and_comes_back_when_its_device_is_revoked(
+    memory: Nokosu, team: Team
+) -> None:
+    saved = team.author.save("theirs", memory=THEIRS)
+    liar = team.peer(10, "liar", skew_days=-40)
+    team.store.admit(liar)
+    first = liar.save("its own, from before", memory="a" * 12)
+    forgotten = liar.forget(saved)
+    liar.wall_clock = team.clock
+    team.store.log.append_many([first, saved, forgotten, liar.purge(forgotten)])
+    assert (memory.get(THEIRS).status, team.bodies(THEIRS)) == ("purged", 1)
+    delivery = memory.get(THEIRS).delivery
+    assert delivery is not None
+    assert "laptop" in [one.device for one in delivery.pending]
+    assert_sound(memory)
+    team.clock.advance(days=29)
+    save(memory, "life goes on")
+    memory.rebuild()
+    assert team.bodies(THEIRS) == 1
+    assert_sound(memory)
+    team.store.log.append(team.store.founders[bytes(16)].revoke(liar.device, first))
+    assert memory.get(THEIRS).text == "theirs"
+    assert_sound(memory)
+
+
+def test_thirty_days_after_this_device_saw_the_forget_nothing_of_a_purged_memory_is_kept(
+    memory: Nokosu, team: Team
+) -> None:
+    saved = team.author.save("theirs", memory=THEIRS)
+    late = team.peer(10, "late", skew_days=40)
+    team.store.admit(late)
+    forgotten = team.other.forget(saved)
+    team.store.log.append_many([saved, forgotten, late.purge(forgotten)])
+    team.clock.advance(days=30, ms=-1)
+    save(memory, "on the last day")
+    assert team.bodies(THEIRS) == 1
+    team.clock.advance(ms=1)
+    save(memory, "on the day after")
+    assert (memory.get(THEIRS).status, team.bodies(THEIRS)) == ("purged", 0)
+    assert_sound(memory)
+
+
+def test_a_purge_that_comes_thirty_days_after_its_forget_erases_at_once(memory: Nokosu, team: Team) -> None:
+    saved = team.author.save("theirs", memory=THEIRS)
+    forgotten = team.other.forget(saved)
+    team.store.log.append_many([saved, forgotten])
+    team.clock.advance(days=30)
+    team.other.wall_clock = team.clock
+    team.store.log.append(team.other.purge(forgotten))
+    assert (memory.get(THEIRS).status, team.bodies(THEIRS)) == ("purged", 0)
+    assert_sound(memory)
+
+
+def test_a_forget_by_a_clock_that_is_ahead_is_said_again_before_the_memory_is_purged(
+    memory: Nokosu, team: Team
+) -> None:
+    saved = team.author.save("theirs", memory=THEIRS)
+    ahead = team.peer(10, "ahead", skew_days=400)
+    team.store.admit(ahead)
+    team.store.log.append_many([saved, ahead.forget(saved)])
+    kinds = []
+    for _ in range(3):
+        team.clock.advance(days=30, ms=1)
+        save(memory, f"at {team.clock()}")
+        kinds.append([event.kind for event in memory.get(THEIRS, history=True).history if event.device == "laptop"])
+    assert kinds == [["forget"], ["forget", "purge"], ["forget", "purge"]]
+    assert (memory.get(THEIRS).status, team.bodies(THEIRS)) == ("purged", 0)
+    assert_sound(memory)
+
+
+def test_a_purge_of_what_others_wrote_in_erases_ones_own_words_and_says_what_becomes_of_theirs(
+    memory: Nokosu, team: Team
+) -> None:
+    saved = team.author.save("theirs", memory=THEIRS)
+    team.store.log.append(saved)
+    memory.edit(THEIRS, Change(text="ours"))
+    purged = memory.purge(THEIRS)
+    assert purged.notes == (
+        "what this device wrote is erased; what desktop wrote in it is hidden, and erased 30 days later",
+    )
+    assert (memory.get(THEIRS).status, team.bodies(THEIRS)) == ("forgotten", 1)
+    assert_sound(memory)
+    team.clock.advance(days=31)
+    save(memory, "a month later")
+    assert (memory.get(THEIRS).status, team.bodies(THEIRS)) == ("purged", 0)
+
+
 # Expiry ---------------------------------------------------------------------------------------------------------------
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
 
-from nokosu import fold, ids, times
+from nokosu import ids, times
 from nokosu.fold import Status
 from nokosu.memory import Delivery, DeviceStatus, Lagging, Memory, SpaceStatus
 from nokosu.records import Position, Record
 from nokosu.store import roster, vectors
-from nokosu.store.index import counted_records
+from nokosu.store.index import counted_records, folded, waits_until
 from nokosu.store.log import Head, heads
 from nokosu.store.reading import MemoryRow
 from nokosu.store.roster import Member, Space
@@ -91,7 +91,8 @@ def of_memory(connection: Connection, row: MemoryRow) -> Delivery | None:
     for one in members:
         heard = known.get(one.device.id)
         there = found if one.own else _there(connection, space, found, heard, proven=row.status in _IN_EFFECT)
-        if _is_done(row, found, there, heard):
+        kept = one.own and waits_until(connection, row.space, row.id) is not None
+        if not kept and _is_done(connection, row, found, there, heard):
             continue
         behind = len(_ids(found) - _ids(there))
         about = ids.grouped(one.device.id)
@@ -99,12 +100,14 @@ def of_memory(connection: Connection, row: MemoryRow) -> Delivery | None:
     return Delivery(on=len(members) - len(pending), devices=len(members), pending=tuple(pending))
 
 
-def _is_done(row: MemoryRow, found: Sequence[Record], there: Sequence[Record], heard: Known | None) -> bool:
+def _is_done(
+    connection: Connection, row: MemoryRow, found: Sequence[Record], there: Sequence[Record], heard: Known | None
+) -> bool:
     """Whether what a memory is here has taken effect where, of its records *found*, those *there* are."""
     if row.status == Status.PURGED and heard is not None and row.id in heard.announcement.pending:
         return False
     if row.status in _IN_EFFECT:
-        return fold.fold(there).status in _IN_EFFECT[Status(row.status)]
+        return folded(connection, row.space, there).status in _IN_EFFECT[Status(row.status)]
     return _ids(there) >= _ids(found)
 
 

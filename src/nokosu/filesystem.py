@@ -1,5 +1,5 @@
-"""What kind of file system a folder is on. SQLite's WAL needs shared memory and true locks, which network file systems
-lack.
+"""What kind of file system a folder is on, and how a small file is replaced. SQLite's WAL needs shared memory and true
+locks, which network file systems lack.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +34,30 @@ def unfit_for_wal(folder: Path, mounts: list[tuple[str, str]] | None = None) -> 
         if inside and len(point) >= len(best[0]):
             best = (point, kind)
     return best[1] if best[1] in _UNFIT else None
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Have *path* hold *data*, readable by its owner alone: after a crash it is the old file or the new one.
+
+    Raises:
+        OSError: it cannot be written; the old one is still there.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # with mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def parse_mountinfo(text: str) -> list[tuple[str, str]]:

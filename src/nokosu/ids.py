@@ -9,6 +9,7 @@ Source: Douglas Crockford, "Base 32" (https://www.crockford.com/base32.html).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +22,7 @@ BINARY_ID_BYTES: Final = 16
 PAIRING_CODE_CHARS: Final = 8
 
 _VALUES: Final = frozenset(ALPHABET)
+_ZENOH_ID: Final = re.compile(r"[1-9a-f][0-9a-f]{0,31}")
 _READ_AS: Final = str.maketrans({"i": "1", "l": "1", "o": "0"})
 
 Random = Callable[[int], bytes]
@@ -85,6 +87,11 @@ def grouped(identifier: bytes) -> str:
     chars = -(-len(identifier) * 8 // 5)
     text = _base32(int.from_bytes(identifier, "big") << (chars * 5 - len(identifier) * 8), chars)
     return "-".join(text[start : start + 4] for start in range(0, chars, 4))
+
+
+def is_zenoh_id(text: str) -> bool:
+    """Whether *text* is a Zenoh id as Zenoh prints it: small hex digits, none of them a zero in front."""
+    return _ZENOH_ID.fullmatch(text) is not None
 
 
 def _base32(number: int, chars: int) -> str:

@@ -26,7 +26,9 @@ QUERY_TERMS_MAX: Final = 32  # keeps the worst search below a few dozen millisec
 QUERY_PHRASES_MAX: Final = 8
 RESULTS_MAX: Final = 100
 RESULTS_DEFAULT: Final = 10
+WEAK_HITS_MAX: Final = 5  # shown where nothing holds enough of a question: one may help all the same, and ten are noise
 CANDIDATES: Final = 50  # ranked inside FTS5 before any row is loaded
+WEIGHED_MAX: Final = 400  # so many are weighed by us as fast as they are ranked inside FTS5
 MATCHES_RANKED_MAX: Final = 2000  # a query that matches more is ranked among the newest of them
 MATCHES_COUNTED_MAX: Final = 200  # "200 or more" is all that a total has to tell
 
@@ -84,7 +86,8 @@ INBOX_SAMPLES_MAX: Final = 10_000  # what arrived live and waits to be appended;
 INBOX_BYTES_MAX: Final = 16 * 1024 * 1024
 ANSWERS_BYTES_MAX: Final = 32 * 1024 * 1024  # the same for what was asked for
 ANSWERS_PER_GET_MAX: Final = 4_000  # a page in which both branches of a log lie, twice over
-VECTOR_BYTES_MAX: Final = 1024 * 1024  # an announcement with 15,000 logs and branches
+VECTOR_BYTES_MAX: Final = 1024 * 1024  # an announcement with 15,000 logs and branches: of 60 devices all they may
+STARTS_MAX: Final = 256  # logs and branches of one device in a space: each is a line of every announcement
 GET_RECORDS_MAX: Final = 1_000  # asked for at once: a page
 GETS_PER_PEER_MAX: Final = 2  # one is answered while the other's answers are appended
 GETS_PER_LOG_MAX: Final = 2  # more would arrive out of order
@@ -106,6 +109,21 @@ AHEAD_MAX: Final = 64  # chains behind a gap that one announcement names,
 AHEAD_ROWS_MAX: Final = 5_000  # found among so many records
 PENDING_PURGES_MAX: Final = 256  # named in an announcement
 REFUSALS_EVERY_SECONDS: Final = 5.0  # how often the count of what was refused is written down
+ANNOUNCE_AGAIN_SECONDS: Final = 3.0  # after somebody appeared: what is put while Zenoh changes its ways may be lost
+STORAGES_MAX: Final = 16  # zenohds of one space that are looked at, and remembered
+QUESTIONS_PER_STORAGE_MAX: Final = 32  # by exact name: more are not answered sooner
+GETS_PER_STORAGE_MAX: Final = 4  # for what we lack ourselves: a page each
+AUDITS_AT_ONCE: Final = 8  # pages of one storage that are looked at together
+AUDIT_BY_NAME_MAX: Final = 128  # records of a page that are asked for one by one; more by the page
+BROUGHT_MAX: Final = 65_536  # records fetched from a storage that need not be asked for to prove that it has them
+AUDIT_QUIET_SECONDS: Final = 0.5  # what was put live has reached a storage by then,
+AUDIT_OTHERS_SECONDS: Final = 30.0  # and what others wrote they look after themselves first
+AUDIT_SETTLE_SECONDS: Final = 0.5  # between putting what was missing and asking for it again
+AUDIT_EVERY_SECONDS: Final = 3600.0  # how often a storage is asked whether it still has what it had
+SCRUB_AGAIN_SECONDS: Final = 120.0  # after a purge: a copy with its text may still be on its way
+PROOFS_EVERY_SECONDS: Final = 10.0  # how often it is written down what a storage has
+RECENT_SECONDS: Final = 600.0  # what a storage was given so lately is asked for again when it comes back:
+RECENT_MAX: Final = 256  # RocksDB writes to the disk when it likes, and a power cut takes the rest
 CHAIN_STEPS_MAX: Final = 1_000  # headers read back to find where a branch joins, in one go: 20 ms
 
 # The node -------------------------------------------------------------------------------------------------------------
@@ -123,3 +141,12 @@ REOPEN_SECONDS_MIN: Final = 15.0  # between two sessions of a space, unless cert
 ADDRESSES_EVERY_SECONDS: Final = 15.0  # how often the node looks at this machine's addresses
 CONTROL_BYTES_MAX: Final = 4 * 1024 * 1024  # one line to the node or from it
 CONTROLS_AT_ONCE: Final = 16  # conversations with the node
+
+# The engine -----------------------------------------------------------------------------------------------------------
+ENGINE_MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024  # what zenohd puts together: all keys that a replica lacks are one
+ENGINE_LOG_BYTES_MAX: Final = 1024 * 1024  # a longer zenohd.log is put aside while it runs
+ENGINE_TRIAL_SECONDS: Final = (
+    20.0  # for a zenohd to load both plugins and open an empty RocksDB; half a second is usual
+)
+ENGINE_START_SECONDS_MAX: Final = 30.0  # for zenohd to open RocksDB and its socket: 0.3 s with 50,000 records
+SILENT_MS_MAX: Final = 12_000  # until a connection that confirms nothing ends: Zenoh's own lease is ten seconds

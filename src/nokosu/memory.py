@@ -92,7 +92,8 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A memory that a search or listing found.
 
     `score` grows with relevance and compares hits of one search only; `elsewhere` marks a hit from outside the project
-    that the caller works in.
+    that the caller works in. `matched` are the words of the query that it holds, and `weak` says that they are too few for it to
+    be an answer.
     """
 
     id: str
@@ -114,6 +115,8 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     space: str = ""
     status: str = "live"
     elsewhere: bool = False
+    matched: tuple[str, ...] = ()
+    weak: bool = False
     expired: bool = False
     in_conflict: bool = False
     suspicious: tuple[str, ...] = ()
@@ -123,7 +126,7 @@ class Hits(Struct, frozen=True, kw_only=True):
     """What a search found, and the truth about it.
 
     `total` counts all memories that match; when `total_is_exact` is false there are at least that many. `withheld`
-    counts matches that were not shown, by reason: superseded, forgotten, expired, damaged. `project` is the project
+    counts matches that were not shown, by reason: superseded, forgotten, expired, damaged, weak. `project` is the project
     that was ranked first or searched alone. `notes` are lines for the reader.
     """
 
@@ -184,9 +187,17 @@ class DeviceStatus(Struct, frozen=True, kw_only=True):
     version: str
 
 
+class HubStatus(Struct, frozen=True, kw_only=True):
+    """An always-on machine that serves a space, by its name and its Zenoh id; a `blind` one cannot read what it keeps."""
+
+    name: str
+    zid: str
+    blind: bool
+
+
 class SpaceStatus(Struct, frozen=True, kw_only=True):
-    """A space as `status` shows it. `devices` and `delivery` are of a shared one; `delivery` is None, too, where this
-    device was revoked.
+    """A space as `status` shows it. `devices`, `hubs` and `delivery` are of a shared one; `delivery` is None, too, where
+    this device was revoked.
     """
 
     name: str
@@ -194,6 +205,7 @@ class SpaceStatus(Struct, frozen=True, kw_only=True):
     memories: int
     shared: bool = False
     devices: tuple[DeviceStatus, ...] = ()
+    hubs: tuple[HubStatus, ...] = ()
     delivery: Delivery | None = None
 
 

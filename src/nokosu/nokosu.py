@@ -40,7 +40,7 @@ from nokosu.drafts import TYPES, Change, Draft, Filters, Query
 from nokosu.errors import NotFound, Refused, StoreDamaged, StoreError, StoreReadOnly, UsageError
 from nokosu.filing import Filed, Filing, Scope
 from nokosu.memory import Brief, Hits, Memory, Rebuilt, Saved, Status, Verified
-from nokosu.records import Author, Content, Kind
+from nokosu.records import Author, Content, Kind, Record
 from nokosu.search import engine
 from nokosu.store import connection as store_connection
 from nokosu.store import index, projects, reading, rebuilding, roster
@@ -259,7 +259,8 @@ class Nokosu:
             return msgspec.structs.replace(shown, delivery=delivery.of_memory(connection, row))
 
     def memories(self) -> Iterator[Memory]:
-        """Every memory that is not purged, oldest first, forgotten ones included: what an export writes.
+        """Every memory that is not purged, oldest first, forgotten ones included: what an export writes. At the end, with the
+        status "removed", what this device wrote in a space after it was removed from it.
 
         Raises:
             StoreDamaged: after all that are whole: some are damaged, and were left out.
@@ -285,6 +286,11 @@ class Nokosu:
                 break
             yield from page
             last = rows[-1][0]
+        if database is not None:
+            with database.reading() as connection:
+                now = self._wall_clock()
+                late = [view.removed(connection, one, now) for one in reading.removed(connection)]
+            yield from late
         if damaged:
             names = ", ".join(damaged[:_DAMAGED_NAMED_MAX]) + (", ..." if len(damaged) > _DAMAGED_NAMED_MAX else "")
             raise StoreDamaged(f"{len(damaged)} memories are damaged and were left out: {names}", hint="nokosu verify")
@@ -438,11 +444,10 @@ class Nokosu:
                 )
             if row.status == fold.Status.PURGED:
                 raise Refused(f"memory {row.id} was purged: its text is gone", field="id")
-            if kind == Kind.PURGE:
-                self._check_may_purge(connection, row)
+            notes = self._purge_note(connection, row) if kind == Kind.PURGE else ()
             self._append_mark(connection, log, row, kind)
             effect = delivery.of_memory(connection, reading.row_named(connection, row.id))
-        return Saved(id=row.id, project=row.project_name, space=row.space_name, delivery=effect)
+        return Saved(id=row.id, project=row.project_name, space=row.space_name, notes=notes, delivery=effect)
 
     def _append_mark(self, connection: Connection, log: Log, row: MemoryRow, kind: Kind) -> None:
         state = reading.state_of(connection, row)
@@ -450,15 +455,31 @@ class Nokosu:
         entry = Entry(kind=kind, memory=row.id, author=self._author_for(keys), after=state.heads)
         log.write(connection, self._space(connection, row), [entry])
 
-    def _check_may_purge(self, connection: Connection, row: MemoryRow) -> None:
-        """Its author may purge a memory at once; in a space of one person every device is its author's."""
-        own = row.device == self._own_device(connection).n or row.space_name in (roster.PERSONAL, roster.LOCAL)
-        if not own and not _is_due(row, self._wall_clock()):
+    def _purge_note(self, connection: Connection, row: MemoryRow) -> tuple[str, ...]:
+        """What is to be said of a purge of a memory by this device; nothing if it erases all of it. Its author may purge a
+        memory at once, any device 30 days after it was forgotten; in a space of one person every device is its author's.
+
+        Raises:
+            Refused: it would erase nothing.
+        """
+        found = index.counted_records(connection, row.space, row.id) or []
+        now = self._wall_clock()
+        if _is_due(row, now) and fold.is_overdue(found, now):
+            return ()
+        device, personal = self._own_device(connection).id, index.is_personal(connection, row.space)
+        may = fold.reach(found, device=device, personal=personal)
+        if may is fold.Reach.NOTHING:
             raise Refused(
-                f"memory {row.id} was written on {row.device_name}: only that device may purge it at once "
-                f"(forget it: any device may purge it {limits.RESTORE_DAYS} days later)",
+                f"memory {row.id} was written on {_writers(connection, found, device)}: only that device may purge it at "
+                f"once (forget it: any device may purge it {limits.RESTORE_DAYS} days later)",
                 field="id",
             )
+        if may is fold.Reach.ALL:
+            return ()
+        others = _writers(connection, found, device)
+        return (
+            f"what this device wrote is erased; what {others} wrote in it is hidden, and erased {limits.RESTORE_DAYS} days later",
+        )
 
     def _purge_what_is_due(self, connection: Connection, log: Log) -> int:
         """Purge a few memories that were forgotten more than 30 days ago; how many. Those of a space that this device was
@@ -475,9 +496,14 @@ class Nokosu:
         purged = 0
         for row in reading.rows_by_number(connection, [n for (n,) in rows]).values() if rows else ():
             with suppress(StoreDamaged):  # it stays as it is, and stops no save
-                self._append_mark(connection, log, row, Kind.PURGE)
+                found = index.counted_records(connection, row.space, row.id) or []
+                counts = index.is_personal(connection, row.space) or fold.is_overdue(found, now)
+                # A forget by a clock that is ahead is said again, by ours: 30 days after that everybody takes the purge.
+                self._append_mark(connection, log, row, Kind.PURGE if counts else Kind.FORGET)
                 purged += 1
-        return purged
+        waiting = index.waiting_purges(connection, now, most=_PURGES_AT_ONCE)
+        index.scrub_due(connection, now, waiting)
+        return purged + len(waiting)
 
     def _hits(self, filters: Filters, words: str) -> Hits:
         database = self._for_reading()
@@ -558,6 +584,9 @@ class Nokosu:
         """The store; home, file, device key and spaces are made at first use."""
         if self._for_reading() is None:
             path = self.config.database
+            if self.config.is_blind_hub:
+                hint = "NOKOSU_HOME=/another/folder, for memories on this machine"
+                raise Refused("this home is a blind hub, and keeps no memories of its own", hint=hint)
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
@@ -581,6 +610,14 @@ class Nokosu:
 
 
 _ALREADY: Final = {Kind.FORGET: fold.Status.FORGOTTEN, Kind.RESTORE: fold.Status.LIVE, Kind.PURGE: fold.Status.PURGED}
+
+
+def _writers(connection: Connection, found: Iterable[Record], own: bytes) -> str:
+    """The names of the devices, other than this one, that wrote text of a memory."""
+    texts = (record.core for record in found if record.core.kind in (Kind.SAVE, Kind.EDIT))
+    writers = dict.fromkeys(core.device for core in texts if core.device != own)
+    named = (roster.device_with(connection, device) for device in writers)
+    return ", ".join(device.name for device in named if device is not None) or "another device"
 
 
 def _is_due(row: MemoryRow, now_ms: int) -> bool:

@@ -33,8 +33,8 @@ KEY_ID_BYTES: Final = 8
 
 
 class Kind(StrEnum):
-    """What a record does: to its memory, or (`admit`, `revoke`, `rekey`, which name none) to the roster of its space. Kinds
-    that are not listed are kept, carried on, and have no effect.
+    """What a record does: to its memory, or (`admit`, `revoke`, `rekey`, `hub`, which name none) to the roster of its
+    space. Kinds that are not listed are kept, carried on, and have no effect.
     """
 
     SAVE = "save"
@@ -45,6 +45,7 @@ class Kind(StrEnum):
     ADMIT = "admit"
     REVOKE = "revoke"
     REKEY = "rekey"
+    HUB = "hub"
 
 
 class Author(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -153,8 +154,24 @@ class Rekeying(Struct, frozen=True, kw_only=True):
     boxes: tuple[tuple[bytes, bytes], ...]
 
 
-RosterContent = Admission | Revocation | Rekeying
-ROSTER_KINDS: Final = frozenset({Kind.ADMIT, Kind.REVOKE, Kind.REKEY})
+class Hub(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The content of a `hub`: at these `addresses` (HOST:PORT) an always-on zenohd serves the space, by its Zenoh id.
+
+    `device` is the member that runs it; a *blind* one has none, and `key_id` names the secret that signed its certificate.
+    `retired`: it is a hub no more. Said again of the same `zid`, the latest word holds.
+    """
+
+    zid: str
+    name: str
+    addresses: tuple[str, ...]
+    blind: bool
+    device: bytes = b""
+    key_id: bytes = b""
+    retired: bool = False
+
+
+RosterContent = Admission | Revocation | Rekeying | Hub
+ROSTER_KINDS: Final = frozenset({Kind.ADMIT, Kind.REVOKE, Kind.REKEY, Kind.HUB})
 
 
 class Record(Struct, frozen=True):
@@ -219,6 +236,7 @@ _ROSTER: Final[dict[str, msgspec.msgpack.Decoder[tuple[bytes, Any]]]] = {
     Kind.ADMIT: msgspec.msgpack.Decoder(tuple[bytes, Admission]),
     Kind.REVOKE: msgspec.msgpack.Decoder(tuple[bytes, Revocation]),
     Kind.REKEY: msgspec.msgpack.Decoder(tuple[bytes, Rekeying]),
+    Kind.HUB: msgspec.msgpack.Decoder(tuple[bytes, Hub]),
 }
 _FIELDS: Final = msgspec.msgpack.Decoder(tuple[bytes, dict[str, msgspec.Raw]])
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -353,6 +371,8 @@ def _is_bounded(content: RosterContent) -> bool:
             and len(content.cut) <= limits.CUTS_MAX
             and all(_is_end(cut) for cut in content.cut)
         )
+    if isinstance(content, Hub):
+        return _is_hub(content)
     return (
         0 < content.epoch <= limits.SEQ_MAX
         and len(content.key_id) == len(content.previous) == KEY_ID_BYTES
@@ -360,6 +380,17 @@ def _is_bounded(content: RosterContent) -> bool:
         and all(
             len(device) == ids.BINARY_ID_BYTES and len(box) <= limits.BOX_BYTES_MAX for device, box in content.boxes
         )
+    )
+
+
+def _is_hub(hub: Hub) -> bool:
+    return (
+        ids.is_zenoh_id(hub.zid)
+        and 0 < len(hub.name) <= limits.DEVICE_NAME_CHARS_MAX
+        and len(hub.addresses) <= limits.ADDRESSES_MAX
+        and all(0 < len(address) <= limits.ADDRESS_CHARS_MAX for address in hub.addresses)
+        and len(hub.device) == (0 if hub.blind else ids.BINARY_ID_BYTES)
+        and len(hub.key_id) == (KEY_ID_BYTES if hub.blind else 0)
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from nokosu import times
-from nokosu.fold import Status, Version
+from nokosu.fold import State, Status, Version
 from nokosu.memory import Event, Hit, Memory, Snapshot
 from nokosu.records import Content, Record
-from nokosu.search.engine import Ranked
+from nokosu.search.ranking import Ranked
 from nokosu.security.display import suspicious
 from nokosu.store import reading
 from nokosu.store.index import counted_records
@@ -14,6 +16,7 @@ from nokosu.store.reading import MemoryRow, Shown
 from nokosu.store.sqlite import Connection
 
 SUBJECT_CHARS_SHOWN = 120
+REMOVED = "removed"  # the status of what counts nowhere, because its device was removed from the space before
 STATUS_NAMES = {
     Status.LIVE: "live",
     Status.FORGOTTEN: "forgotten",
@@ -54,6 +57,8 @@ def hit(ranked: Ranked, shown: Shown, now_ms: int) -> Hit:
         space=row.space_name,
         status=STATUS_NAMES[Status(row.status)],
         elsewhere=ranked.elsewhere,
+        matched=ranked.matched,
+        weak=ranked.weak,
         expired=reading.is_expired(row, now_ms),
         in_conflict=bool(row.conflict),
         suspicious=suspicious(content.text),
@@ -66,7 +71,24 @@ def memory(connection: Connection, row: MemoryRow, now_ms: int, *, history: bool
     Raises:
         StoreDamaged: one of its records is not what was written.
     """
-    state = reading.state_of(connection, row)
+    return _memory(
+        connection, row, reading.state_of(connection, row), now_ms, history=history, with_forgotten=with_forgotten
+    )
+
+
+def removed(connection: Connection, one: reading.Removed, now_ms: int) -> Memory:
+    """A memory that only this device shows, because it wrote it after it was removed from the space."""
+    assert one.state.created is not None
+    assert one.state.shown is not None
+    created, updated = one.state.created.core.wall, one.state.shown.record.core.wall
+    row = msgspec.structs.replace(one.row, created=created, updated=updated)
+    shown = _memory(connection, row, one.state, now_ms, history=False, with_forgotten=True)
+    return msgspec.structs.replace(shown, status=REMOVED)
+
+
+def _memory(
+    connection: Connection, row: MemoryRow, state: State, now_ms: int, *, history: bool, with_forgotten: bool
+) -> Memory:
     shown = state.shown
     with_text = state.status == Status.LIVE or (state.status == Status.FORGOTTEN and with_forgotten)
     content = shown.content if shown is not None and with_text else Content(text="")

@@ -27,13 +27,13 @@ NewStore = Callable[..., Store]
 
 
 @pytest.fixture
-def new_store(tmp_path: Path, clock: ManualClock) -> Iterator[NewStore]:
+def new_store(quick_path: Path, clock: ManualClock) -> Iterator[NewStore]:
     """Makes a store of its own that knows of the space that *founder* made: `new_store(founder)`."""
     opened: list[Store] = []
 
     def make(founder: Peer, settled_at_once: int = 1_000) -> Store:
         number = len(opened)
-        path = tmp_path / f"{number}.db"
+        path = quick_path / f"{number}.db"
         path.unlink(missing_ok=True)
         store = Store(path, wall_clock=clock, random=SeededRandom(number), settled_at_once=settled_at_once)
         opened.append(store)

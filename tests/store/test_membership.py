@@ -25,12 +25,12 @@ NewStore = Callable[[str], Store]
 
 
 @pytest.fixture
-def new_store(tmp_path: Path, clock: ManualClock) -> Iterator[NewStore]:
+def new_store(quick_path: Path, clock: ManualClock) -> Iterator[NewStore]:
     """Makes a device of that name."""
     opened: list[Store] = []
 
     def make(name: str) -> Store:
-        store = Store(tmp_path / f"{name}.db", wall_clock=clock, random=SeededRandom(50 + len(opened)))
+        store = Store(quick_path / f"{name}.db", wall_clock=clock, random=SeededRandom(50 + len(opened)))
         with store.database.write() as connection:
             connection.run("UPDATE device SET name = ?", (name,))
         opened.append(store)

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from nokosu.drafts import Draft
+from nokosu.drafts import Change, Draft, Filters
 from nokosu.errors import StoreDamaged
 from nokosu.memory import Memory
 from nokosu.nokosu import Nokosu
 from nokosu.store.connection import Database
-from nokosu.testing import SAMPLE_DRAFTS
-from nokosu.transfer.exporting import export
+from nokosu.testing import SAMPLE_DRAFTS, ManualClock, SeededRandom, Store
+from nokosu.transfer.exporting import Exported, export
 from tests.promises import promise
 
 
 def exported(memory: Nokosu) -> list[dict[str, Any]]:
     stream = io.BytesIO()
-    count = export(memory, stream)
+    count = export(memory, stream).memories
     lines = stream.getvalue().split(b"\n")
     assert lines.pop() == b""
     assert len(lines) == count
@@ -46,6 +46,33 @@ def test_forgotten_memories_are_written_and_purged_ones_are_not(memory: Nokosu) 
         (kept, "kept", "live"),
         (forgotten, "forgotten", "forgotten"),
     ]
+
+
+def test_what_this_device_wrote_after_it_was_removed_from_a_space_is_written_as_such(
+    memory: Nokosu, clock: ManualClock
+) -> None:
+    memory.save(Draft(text="mine"))
+    store = Store(memory.config.database, wall_clock=clock, random=SeededRandom(5))
+    space = store.join(bytes(16), name="team")
+    before = memory.save(Draft(text="before"), space="team").id
+    cut = store.records()[-1]
+    memory.edit(before, Change(text="before, and after"))
+    after = memory.save(Draft(text="after", tags=("late",)), space="team").id
+    memory.forget(memory.save(Draft(text="forgotten after"), space="team").id)
+    memory.purge(memory.save(Draft(text="purged after"), space="team").id)
+    store.log.append(store.founders[space.id].revoke(cut.core.device, cut))
+    store.close()
+    assert [hit.text for hit in memory.list(Filters(space="team")).hits] == ["before"]
+    written = exported(memory)
+    assert [(one["text"], one["status"]) for one in written] == [
+        ("mine", "live"),
+        ("before", "live"),
+        ("before, and after", "removed"),
+        ("after", "removed"),
+        ("forgotten after", "removed"),
+    ]
+    assert (written[3]["id"], written[3]["tags"], written[3]["space"]) == (after, ["late"], "team")
+    assert export(memory, io.BytesIO()) == Exported(memories=5, removed=3)
 
 
 def test_a_text_of_any_characters_is_one_line(memory: Nokosu) -> None:

@@ -105,6 +105,26 @@ STEPS: list[dict[str, Any]] = [
         },
         "author": {},
     },
+    {
+        "name": "hub, blind",
+        "kind": "hub",
+        "memory": "",
+        "content": {
+            "zid": "c0ffee",
+            "name": "nas",
+            "addresses": ["nas.local:28123", "[fd00::7]:28123"],
+            "blind": True,
+            "key_id": bytes.fromhex("01" * 8),
+        },
+        "author": {},
+    },
+    {
+        "name": "hub, retired",
+        "kind": "hub",
+        "memory": "",
+        "content": {"zid": "beef", "name": "desk", "addresses": [], "blind": False, "device": OTHER, "retired": True},
+        "author": {},
+    },
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from nokosu import records
 from nokosu.records import Kind, Record
+from nokosu.store import starts
 from nokosu.store.sqlite import Connection
 
 
@@ -19,7 +20,7 @@ class Appended(Enum):
     DUPLICATE = "duplicate"  # it was here already: peers echo, and reconcile fetches what a subscriber brought
     AHEAD = "ahead"  # new, and findable, but a record before it is missing: the vector waits
     BRANCH = "branch"  # new, and it shares its number with another record: the log was continued twice
-    REFUSED = "refused"  # it may not enter, and the caller was told why
+    REFUSED = "refused"  # it may not enter: the caller was told why, or its device has begun too many logs (`starts`)
 
 
 class Held(Struct, frozen=True):
@@ -72,17 +73,19 @@ def insert(connection: Connection, log: int, record: Record, *, cut: bool, seen_
     """Add a new record to its log. *cut*: it does not count; *shares*: another one has its number."""
     seq, prev = record.place.seq, record.place.prev
     linked = seq == 1 or _is_linked(connection, log, seq - 1, prev)
+    if (seq == 1 or shares or not linked) and starts.is_surplus(connection, log, record, linked=linked):
+        return Appended.REFUSED
     connection.run(
         "INSERT INTO record (log, seq, linked, memory, hash, header, signature, body, cut) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             log, seq, linked, record.core.memory, record.hash, record.header, record.signature, record.body, cut,
         ),
     )  # fmt: skip
-    if record.core.kind == Kind.FORGET:
+    if record.core.kind in (Kind.FORGET, Kind.PURGE):
         connection.run("INSERT OR IGNORE INTO first_seen (record, wall) VALUES (?, ?)", (record.id, seen_ms))
     if not linked:
         return Appended.AHEAD
-    move_head(connection, log, seq, prev, record.hash)
+    _move_head(connection, log, seq, prev, record.hash)
     _link_what_follows(connection, log, seq, record.hash)
     return Appended.BRANCH if shares else Appended.NEW
 
@@ -109,14 +112,22 @@ def _link_what_follows(connection: Connection, log: int, seq: int, hash: bytes) 
         for n, next_hash, header, signature in rows:
             if records.read(header, signature, None).place.prev == hash:
                 connection.run("UPDATE record SET linked = 1 WHERE n = ?", (n,))
-                move_head(connection, log, seq + 1, hash, next_hash)
+                _move_head(connection, log, seq + 1, hash, next_hash)
                 waiting.append((seq + 1, next_hash))
 
 
-def move_head(connection: Connection, log: int, seq: int, prev: bytes, hash: bytes) -> None:
+def _move_head(connection: Connection, log: int, seq: int, prev: bytes, hash: bytes) -> None:
     """The end of a log moves on by one record; where the record before was no end, a branch begins."""
+    if not _put_head(connection, log, seq, prev, hash):
+        starts.begin(connection, log, seq, prev, hash)
+
+
+def _put_head(connection: Connection, log: int, seq: int, prev: bytes, hash: bytes) -> bool:
+    """Whether the record before was an end."""
     connection.run("DELETE FROM head WHERE log = ? AND seq = ? AND hash = ?", (log, seq - 1, prev))
+    moved = connection.changes() > 0
     connection.run("INSERT INTO head (log, seq, hash) VALUES (?, ?, ?)", (log, seq, hash))
+    return moved
 
 
 def leads_to(connection: Connection, space: int, log: bytes, start: tuple[int, bytes], end: tuple[int, bytes]) -> bool:
@@ -150,7 +161,7 @@ def _leads_to(connection: Connection, log: int, start: tuple[int, bytes], end: t
 
 
 def relink(connection: Connection) -> None:
-    """Compute anew, from the records alone, what is held without a gap: `linked` and `head`."""
+    """Compute anew, from the records alone, what is held without a gap: `linked`, `head` and `start`."""
     connection.run("DELETE FROM head")
     for (log,) in connection.rows("SELECT n FROM log ORDER BY n"):
         ends: set[bytes] = set()
@@ -167,6 +178,7 @@ def relink(connection: Connection) -> None:
             holds = seq == 1 or prev in before
             if holds:
                 ends.add(hash)
-                move_head(connection, log, seq, prev, hash)
+                _put_head(connection, log, seq, prev, hash)
             if holds != bool(linked):
                 connection.run("UPDATE record SET linked = ? WHERE n = ?", (holds, n))
+        starts.find(connection, log)

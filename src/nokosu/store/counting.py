@@ -34,7 +34,7 @@ class Change(Struct, frozen=True):
 
 
 def roster_records(connection: Connection, space: int) -> list[Record] | None:
-    """The `admit`, `revoke` and `rekey` records of a space, in the order they came.
+    """The `admit`, `revoke`, `rekey` and `hub` records of a space, in the order they came.
 
     None when one of them is not what was written: the roster must not be taken from what is left.
     """
@@ -85,6 +85,11 @@ def settle(connection: Connection, index: Index, space: Space, *, most: int = li
     is_left = len(touched) > len(now)
     connection.run("UPDATE space SET unsettled = ?1 WHERE n = ?2 AND unsettled <> ?1", (is_left, space.n))
     return is_left
+
+
+def postpone(connection: Connection, space: Space) -> None:
+    """Have the next `settle` of all spaces fold the roster of this one."""
+    connection.run("UPDATE space SET unsettled = 1 WHERE n = ? AND NOT unsettled", (space.n,))
 
 
 def recount(connection: Connection) -> None:

@@ -19,10 +19,10 @@ from nokosu import clock, ids, limits, records
 from nokosu.errors import RecordRefused, Refused, StoreDamaged
 from nokosu.identity import keys
 from nokosu.records import ROSTER_KINDS, Author, Content, Core, Kind, Position, Record, RosterContent
-from nokosu.store import chain, counting, roster
+from nokosu.store import chain, counting, roster, surplus
 from nokosu.store.chain import Appended
 from nokosu.store.connection import Database
-from nokosu.store.index import STRINGS, Index
+from nokosu.store.index import STRINGS, Index, Placed, scrub_due, waiting_purges
 from nokosu.store.reading import damaged
 from nokosu.store.roster import Space
 from nokosu.store.sqlite import Connection
@@ -63,7 +63,8 @@ def heads(connection: Connection, space: Space) -> list[Head]:
     order.
     """
     rows = connection.rows(
-        "SELECT log.id, head.seq, head.hash FROM head JOIN log ON log.n = head.log WHERE log.space = ? ORDER BY 1, 2, 3",
+        "SELECT log.id, head.seq, head.hash FROM head JOIN log ON log.n = head.log "
+        "JOIN member ON member.space = log.space AND member.device = log.device WHERE log.space = ? ORDER BY 1, 2, 3",
         (space.n,),
     )
     return [Head(*row) for row in rows]
@@ -158,6 +159,16 @@ class Log:
                     left |= counting.settle(connection, self._index, Space(*row), most=self._settled_at_once)
             if not left:
                 return
+
+    def scrub_due(self, space: Space) -> list[str]:
+        """Remove what this device kept of purged memories of *space* and whose time has come; their ids."""
+        now = self._wall_clock()
+        with self._database.reading() as connection:
+            due = [one for one in waiting_purges(connection, now) if one[0] == space.n]
+        if due:
+            with self._database.write() as connection:
+                scrub_due(connection, now, due)
+        return [memory for _, memory in due]
 
     def write(self, connection: Connection, space: Space, entries: Sequence[Entry]) -> list[Record]:
         """Sign *entries* as this device's next records in *space* and add them, inside the caller's transaction.
@@ -263,6 +274,9 @@ class Log:
                 if time.monotonic() >= until:
                     break
         batch.settle()
+        for _, refused in batch.done:
+            if refused is not None and not lenient:
+                raise refused
         _keep_high_water(connection, high_water)
         return batch.done
 
@@ -301,6 +315,16 @@ class Log:
         if len(rows) == 1:
             n, id, seq, hash = rows[0]
             return _OwnLog(n, id, b""), Head(id, seq, hash)
+        begun = connection.row(
+            "SELECT count(*) FROM start JOIN log ON log.n = start.log WHERE log.space = ? AND log.device = ?",
+            (space.n, device.n),
+        )
+        if begun is not None and begun[0] >= limits.STARTS_MAX:
+            raise Refused(
+                f"not saved: this device has begun {begun[0]} logs in the space {space.name!a}, at most {limits.STARTS_MAX}: "
+                "it was restored or cloned too often, and has to come back with a new key",
+                hint="nokosu export, then join again from a new home",
+            )
         nonce = self._random(ids.BINARY_ID_BYTES)
         id = records.log_id(device.id, nonce)
         connection.run("UPDATE log SET current = 0 WHERE space = ? AND device = ?", (space.n, device.n))
@@ -325,10 +349,17 @@ def append_within(connection: Connection, index: Index, batch: Iterable[Record])
     entering.settle()
 
 
+def _too_many() -> RecordRefused:
+    return RecordRefused(f"log: of one device at most {limits.STARTS_MAX} logs and branches", field="logs")
+
+
 class _Inserted(Struct, frozen=True):
-    """What became of the records of a run, and whether the roster has to be folded anew because of them."""
+    """What became of the records of a run. The roster has to be folded anew because of them: before the next record is let
+    in, if some say something of it (`changes_roster`), else when all that is on its way is here (`unsettles`).
+    """
 
     outcomes: list[Appended]
+    changes_roster: bool
     unsettles: bool
 
 
@@ -390,9 +421,11 @@ class _Batch:
         if not self._run or self._run_space is None:
             return
         inserted = insert_all(self._connection, self._index, self._run_space, self._run, wall_ms=self._wall_ms)
-        self.done += [(outcome, None) for outcome in inserted.outcomes]
-        if inserted.unsettles:
+        self.done += [(outcome, _too_many() if outcome is Appended.REFUSED else None) for outcome in inserted.outcomes]
+        if inserted.changes_roster:
             self._unsettled[self._run_space.n] = self._run_space
+        elif inserted.unsettles:
+            counting.postpone(self._connection, self._run_space)
         self._run, self._run_bytes, self._hashes = [], 0, set()
 
     def settle(self) -> None:
@@ -477,8 +510,49 @@ def insert_all(
         at = (arrival.one.log, arrival.one.record.place.seq)
         outcomes.append(_put(connection, arrival, shares=arrival.shares or at in numbers, wall_ms=wall_ms))
         numbers[at] += arrival.row is None
-    index.add(connection, space.n, touched)
-    return _Inserted(outcomes, any(_unsettles(connection, space, one, numbers) for one in arrivals if one.changes))
+    if Appended.REFUSED in outcomes:
+        touched = [memory for memory in touched if _is_named(connection, space, memory)]
+    changed = {memory: list[_Arrival]() for memory in touched}
+    for arrival in arrivals:
+        if arrival.changes and arrival.one.record.core.memory in changed:
+            changed[arrival.one.record.core.memory].append(arrival)
+    index.add(
+        connection,
+        space.n,
+        [memory for memory in touched if not _extends(connection, index, space, memory, changed[memory])],
+    )
+    scrub_due(connection, wall_ms, [(space.n, memory) for memory in touched])
+    entered = (arrival for arrival, outcome in zip(arrivals, outcomes, strict=True) if outcome is not Appended.REFUSED)
+    new = [one for one in entered if one.changes]
+    changes_roster = any(one.one.record.core.kind in ROSTER_KINDS for one in new)
+    unsettles = any(_unsettles(connection, space, one, numbers) for one in new)
+    return _Inserted(outcomes, changes_roster, surplus.trim(connection, index, space) or unsettles)
+
+
+def _extends(connection: Connection, index: Index, space: Space, memory: str, arrivals: Sequence[_Arrival]) -> bool:
+    """Whether what came of a memory follows all that was here, and the index could take it without looking back."""
+    if any(arrival.row is not None or arrival.one.revoked for arrival in arrivals):
+        return False
+    new = [_placed(connection, arrival.one) for arrival in arrivals if arrival.one.record.core.kind == Kind.EDIT]
+    placed = [one for one in new if one is not None]
+    return 0 < len(placed) == len(arrivals) and index.extend(connection, space.n, memory, placed)
+
+
+def _placed(connection: Connection, one: _Entering) -> Placed | None:
+    row = connection.row(
+        "SELECT record.n, log.device FROM record JOIN log ON log.n = record.log WHERE log.n = ? AND seq = ? AND hash = ?",
+        (one.log, one.record.place.seq, one.record.hash),
+    )
+    return Placed(one.record, *row) if row is not None else None
+
+
+def _is_named(connection: Connection, space: Space, memory: str) -> bool:
+    """Whether a record that is here names a memory: the only one that did may have been refused."""
+    row = connection.row(
+        "SELECT 1 FROM record JOIN log ON log.n = record.log WHERE record.memory = ? AND log.space = ?",
+        (memory, space.n),
+    )
+    return row is not None
 
 
 def _arrival(connection: Connection, one: _Entering) -> _Arrival:
@@ -500,12 +574,10 @@ def _put(connection: Connection, arrival: _Arrival, *, shares: bool, wall_ms: in
 
 
 def _unsettles(connection: Connection, space: Space, arrival: _Arrival, numbers: Counter[tuple[int, int]]) -> bool:
-    """Whether the roster has to be folded anew: it says something of the roster, or it is a revoked device's and completes
-    a chain to a cut, being its end or lying below records that were here before.
+    """Whether a record completes a chain to a cut: it is a revoked device's, and that cut's end or below records that were
+    here before. Where they come the last first, each does; so the roster is folded once for all that came together.
     """
     record, log = arrival.one.record, arrival.one.log
-    if record.core.kind in ROSTER_KINDS:
-        return True
     if not arrival.one.revoked:
         return False
     if connection.row("SELECT 1 FROM cut_end WHERE space = ? AND hash = ?", (space.n, record.hash)) is not None:

@@ -12,7 +12,7 @@ from nokosu import ids, limits, records
 from nokosu.errors import NotFound, RecordRefused, Refused, StoreDamaged, UsageError
 from nokosu.identity import boxes
 from nokosu.identity.secrets import key_id
-from nokosu.records import Admission, Author, Cut, Kind, Record, Rekeying, Revocation, RosterContent
+from nokosu.records import Admission, Author, Cut, Hub, Kind, Record, Rekeying, Revocation, RosterContent
 from nokosu.store import counting, roster, roster_fold
 from nokosu.store.index import Index
 from nokosu.store.log import Entry, Log, append_within
@@ -83,6 +83,16 @@ def rekey(log: Log, connection: Connection, space: Space, random: ids.Random) ->
             sealed.append((member.device.id, box))
     content = Rekeying(epoch=current.epoch + 1, key_id=name, previous=current.key_id, boxes=tuple(sealed))
     return _write(log, connection, space, [(Kind.REKEY, content)])
+
+
+def set_hub(log: Log, connection: Connection, space: Space, hub: Hub) -> Record:
+    """Say that *hub* serves *space*, or what else is so of it now; the record that says so.
+
+    Raises:
+        Refused: the space is `local`, or this device does not belong to it.
+    """
+    _check_may_be_shared(space)
+    return _write(log, connection, space, [(Kind.HUB, hub)])[0]
 
 
 def is_rekey_due(connection: Connection, space: Space) -> bool:

@@ -23,6 +23,7 @@ from nokosu.store.sqlite import Connection
 
 _LINKED_MAX: Final = 64
 _ASIDE: Final = " (moving)"
+_OF_A_SPACE: Final = ("edge", "erased", "waiting_purge", "member", "secret", "cut_end", "vector", "address", "refusal")
 
 
 def step_aside(connection: Connection, space: Space) -> Space:
@@ -141,10 +142,11 @@ def _remove(connection: Connection, space: Space) -> None:
     logs = "SELECT n FROM log WHERE space = ?"
     for sql in (
         f"DELETE FROM head WHERE log IN ({logs})",
+        f"DELETE FROM start WHERE log IN ({logs})",
         f"DELETE FROM record WHERE log IN ({logs})",
         "DELETE FROM log WHERE space = ?",
         "DELETE FROM memory WHERE space = ?",
-        *(f"DELETE FROM {table} WHERE space = ?" for table in ("edge", "member", "secret", "cut_end", "vector", "address", "refusal")),
+        *(f"DELETE FROM {table} WHERE space = ?" for table in _OF_A_SPACE),
         "DELETE FROM space WHERE n = ?",
     ):  # fmt: skip
         connection.run(sql, (space.n,))

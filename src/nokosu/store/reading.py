@@ -16,7 +16,7 @@ from nokosu import fold, ids, records
 from nokosu.errors import NotFound, RecordRefused, Refused, StoreDamaged
 from nokosu.fold import State, Status
 from nokosu.records import Author, Content
-from nokosu.store.index import STRINGS, counted_records
+from nokosu.store.index import STRINGS, counted, counted_records, folded
 from nokosu.store.sqlite import Connection
 
 _PREFIX_CANDIDATES: Final = 6
@@ -158,11 +158,43 @@ def state_of(connection: Connection, row: MemoryRow) -> State:
     found = counted_records(connection, row.space, row.id)
     if found is None:
         raise damaged(row.id)
-    state = fold.fold(found)
+    state = folded(connection, row.space, found)
     shown_hlc = state.shown.record.core.hlc if state.shown is not None else None
     if (state.status, shown_hlc) != (row.status, row.hlc):
         raise damaged(row.id)  # a record of it is not found any more, or its row is not what was written
     return state
+
+
+class Removed(Struct, frozen=True):
+    """A memory as it would be if what this device wrote after it was removed from its space counted."""
+
+    row: MemoryRow
+    state: State
+
+
+def removed(connection: Connection) -> list[Removed]:
+    """The memories that show something this device wrote in a space after it was removed from it, or so it would, oldest first."""
+    named = connection.rows(
+        "SELECT log.space, record.memory FROM device JOIN log ON log.device = device.n JOIN record ON record.log = log.n "
+        "WHERE device.private_key IS NOT NULL AND record.cut AND record.memory <> '' GROUP BY 1, 2 ORDER BY min(record.n)"
+    )
+    found = []
+    for space, memory in named:
+        state = _with_own(connection, space, memory)
+        row = next((one for one in rows_by_prefix(connection, memory, _PREFIX_CANDIDATES) if one.space == space), None)
+        if row is not None and state is not None:
+            found.append(Removed(row, state))
+    return found
+
+
+def _with_own(connection: Connection, space: int, memory: str) -> State | None:
+    """The state of a memory, all that this device wrote taken in, if such a record is what it shows then."""
+    found = counted(connection, space, memory, with_own=True)
+    state = folded(connection, space, found.records) if found is not None else None
+    if found is None or state is None or state.shown is None:
+        return None
+    row = connection.row("SELECT cut FROM record WHERE n = ?", (found.rows[state.shown.record.hash][0],))
+    return state if row is not None and row[0] else None
 
 
 class Supersessions:

@@ -4,15 +4,19 @@ what no record tells: names of spaces, secrets, addresses. Who belongs to a spac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
 
 from nokosu import ids, limits, records
-from nokosu.errors import NotFound, StoreDamaged
+from nokosu.errors import NotFound, RecordRefused, StoreDamaged
 from nokosu.identity import boxes
 from nokosu.identity.keys import SigningKey
 from nokosu.identity.secrets import key_id
+from nokosu.records import Hub, Record
+from nokosu.store import roster_fold
 from nokosu.store.sqlite import Connection
 
 PERSONAL: Final = "personal"
@@ -184,16 +188,16 @@ def founder(connection: Connection, space: Space) -> bytes:
 
 
 def is_shared(connection: Connection, space: Space) -> bool:
-    """Whether another device was ever admitted to it, or invited. `local` never is."""
+    """Whether another device was ever admitted to it, or invited, or a hub keeps it. `local` never is."""
     row = connection.row(
         "SELECT listen IS NOT NULL OR (SELECT count(*) FROM member WHERE member.space = space.n) > 1 FROM space WHERE n = ?",
         (space.n,),
     )
-    return row is not None and bool(row[0]) and space.name != LOCAL
+    return space.name != LOCAL and row is not None and (bool(row[0]) or bool(hubs(connection, space)))
 
 
 def shared_spaces(connection: Connection) -> list[Space]:
-    """The spaces that other devices are in too, or were invited to, oldest first."""
+    """The spaces that other devices are in too, or were invited to, or that a hub keeps, oldest first."""
     return [space for space in spaces(connection) if is_shared(connection, space)]
 
 
@@ -241,6 +245,33 @@ def keep_secret(connection: Connection, space: Space, secret: Secret) -> None:
         "INSERT OR IGNORE INTO secret (space, key_id, epoch, secret, counts) VALUES (?, ?, ?, ?, ?)",
         (space.n, secret.key_id, secret.epoch, secret.secret, secret.epoch == 0),
     )
+
+
+# Hubs -----------------------------------------------------------------------------------------------------------------
+
+
+def hubs(connection: Connection, space: Space) -> list[Hub]:
+    """The hubs of a space, by name: without those that were retired, and those whose device is no member any more."""
+    found = roster_fold.hubs(_counted(connection, space))
+    if not found:
+        return []
+    belonging = {member.device.id for member in members(connection, space) if not member.revoked}
+    return [hub for hub in found if not hub.retired and (hub.blind or hub.device in belonging)]
+
+
+def _counted(connection: Connection, space: Space) -> Iterator[Record]:
+    """The records of a space that name no memory and count; one that is damaged is left out, for `verify` to name."""
+    rows = connection.rows(
+        "SELECT CAST(record.header AS BLOB), CAST(record.signature AS BLOB), CAST(record.body AS BLOB), record.hash FROM record "
+        "JOIN log ON log.n = record.log JOIN member ON member.space = log.space AND member.device = log.device "
+        "WHERE record.memory = '' AND log.space = ? AND NOT record.cut ORDER BY record.n",
+        (space.n,),
+    )
+    for header, signature, body, hash in rows:
+        with suppress(RecordRefused):
+            record = records.read(header, signature, body)
+            if record.hash == hash and record.body_is_whole():
+                yield record
 
 
 # Where the devices are ------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""The roster's fold: the founder and the `admit`, `revoke` and `rekey` records of a space in, who counts there out. Pure.
+"""The roster's fold: the founder and the `admit`, `revoke` and `rekey` records of a space in, who counts there out; and its
+`hub` records in, the hubs out. Pure.
 
 The same set of records gives the same roster in whatever order they came:
 
@@ -22,10 +23,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from nokosu import limits, records
-from nokosu.records import Admission, Cut, Record, Rekeying, Revocation, RosterContent
+from nokosu.records import Admission, Cut, Hub, Record, Rekeying, Revocation, RosterContent
 
 Below = Callable[[bytes, tuple[Cut, ...]], frozenset[bytes]]
 """Gives the header hashes of a device's records that are held in a chain at or below one of some ends."""
@@ -66,7 +68,7 @@ class Roster(Struct, frozen=True):
     rekeys: tuple[Record, ...]
 
 
-_T = TypeVar("_T", Admission, Revocation, Rekeying)
+_T = TypeVar("_T", Admission, Revocation, Rekeying, Hub)
 _Said = tuple[Record, _T]
 
 
@@ -101,6 +103,18 @@ def fold(founder: bytes, found: Iterable[Record], below: Below, open_ends: OpenE
         if record.core.device in proper and has_effect(record)
     ]
     return Roster(devices, _chained(rekeys))
+
+
+def hubs(counted: Iterable[Record]) -> tuple[Hub, ...]:
+    """The hubs that some records name, retired ones too, by name: of those that count, the latest word about each holds."""
+    latest: dict[str, _Said[Hub]] = {}
+    for record in counted:
+        content = record.roster()
+        if isinstance(content, Hub):
+            said = (record, content)
+            latest[content.zid] = max(latest.get(content.zid, said), said, key=_time)
+    found = (msgspec.structs.replace(hub, name=clean_name(hub.name)) for _, hub in latest.values())
+    return tuple(sorted(found, key=lambda hub: (hub.name, hub.zid)))
 
 
 def clean_name(name: str) -> str:

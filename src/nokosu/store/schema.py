@@ -1,8 +1,9 @@
 """The tables, and how a file of an older version becomes one of this version.
 
-`record` is the truth; `member`, `cut_end`, `memory`, `edge`, `head`, `project`, `project_key` and the full-text index `word` are
-projections that `rebuild` can make anew, and so are the columns `linked` and `cut`; `place` is a cache. What no record
-tells and this device alone knows lies in `device`, `space`, `secret`, `first_seen`, `vector`, `address` and `refusal`.
+`record` is the truth; `member`, `cut_end`, `memory`, `edge`, `head`, `start`, `erased`, `waiting_purge`, `project`, `project_key` and
+the full-text index `word` are projections that `rebuild` can make anew, and so are the columns `linked` and `cut`; `place` is a
+cache. What no record tells and this device alone knows lies in `device`, `space`, `secret`, `first_seen`, `vector`, `address` and
+`refusal`.
 
 A migration is a function that is applied once, in one transaction together with the note that it ran. Within a major
 version migrations only add, so that an older process may go on writing beside a newer one; anything else, a change of the
@@ -16,6 +17,7 @@ from typing import Final
 
 from nokosu.errors import StoreDamaged, StoreUpgraded
 from nokosu.identity import secrets
+from nokosu.store import starts
 from nokosu.store.sqlite import Connection
 
 Migration = Callable[[Connection], None]
@@ -39,6 +41,23 @@ def m002_mesh(connection: Connection) -> None:
             "INSERT INTO secret (space, key_id, epoch, secret) VALUES (?, ?, 0, ?)",
             (space, secrets.key_id(secret), secret),
         )
+
+
+def m003_what_was_erased(connection: Connection) -> None:
+    """What purges have erased, and what this device still keeps."""
+    connection.run(_ERASED)
+
+
+def m004_starts(connection: Connection) -> None:
+    """Where each log and branch begins."""
+    connection.run(_STARTS)
+    for (log,) in connection.rows("SELECT n FROM log"):
+        starts.find(connection, log)
+
+
+def m005_tips(connection: Connection) -> None:
+    """The one record that a memory's next one follows, where there is one."""
+    connection.run("ALTER TABLE memory ADD COLUMN tip BLOB")
 
 
 # STRICT: a value of another type than its column's is a bug when it is written, and damage when it is read.
@@ -131,6 +150,25 @@ CREATE TABLE refusal (space INTEGER NOT NULL REFERENCES space, device BLOB NOT N
                       last_ms INTEGER NOT NULL, PRIMARY KEY (space, device, reason)) WITHOUT ROWID, STRICT;
 """
 
+_ERASED: Final = """
+-- The records whose bodies a purge has erased: they may be without, and nobody is asked for them. A projection.
+CREATE TABLE erased (space INTEGER NOT NULL REFERENCES space, memory TEXT NOT NULL, record INTEGER NOT NULL,
+                     PRIMARY KEY (space, memory, record)) WITHOUT ROWID, STRICT;
+
+-- Purged memories, and from when on by our clock what is left of their bodies may go: times decided that purge, and another device
+-- may have lied about them. A projection, of the records and of `first_seen`.
+CREATE TABLE waiting_purge (space INTEGER NOT NULL REFERENCES space, memory TEXT NOT NULL, due_ms INTEGER NOT NULL,
+                            PRIMARY KEY (space, memory)) WITHOUT ROWID, STRICT;
+CREATE INDEX waiting_purge_due ON waiting_purge (due_ms);
+"""
+
+_STARTS: Final = """
+-- Where a log begins, and each of its branches: as many as there are heads. Of several records that follow one, the one with the
+-- smallest hash goes on with its log, and the others begin branches. A projection.
+CREATE TABLE start (log INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (log, seq, hash))
+    WITHOUT ROWID, STRICT;
+"""
+
 # Contentless: the text is kept once, in the log; `secure-delete` because the plain delete leaves words in the index's
 # pages.
 WORD_TABLE: Final = """
@@ -139,7 +177,7 @@ CREATE VIRTUAL TABLE word USING fts5
 INSERT INTO word (word, rank) VALUES ('secure-delete', 1);
 """
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (m001_tables, m002_mesh)
+MIGRATIONS: Final[tuple[Migration, ...]] = (m001_tables, m002_mesh, m003_what_was_erased, m004_starts, m005_tips)
 MAJOR: Final = 1
 
 

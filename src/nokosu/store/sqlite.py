@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import apsw
@@ -14,6 +14,8 @@ Row = tuple[Any, ...]
 
 class Connection(apsw.Connection):
     """A connection to one database file; see `connection.Database` for how it is opened, written and closed."""
+
+    _fts5_functions: frozenset[str] = frozenset()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """All rows that a statement answers with."""
@@ -26,3 +28,9 @@ class Connection(apsw.Connection):
     def run(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Run a statement, or several, for what they do."""
         self.execute(sql, values)
+
+    def add_fts5_function(self, name: str, function: Callable[..., bytes]) -> None:
+        """Have the full-text table know an auxiliary function; adding it again changes nothing."""
+        if name not in self._fts5_functions:
+            self.register_fts5_function(name, function)
+            self._fts5_functions |= {name}

@@ -16,7 +16,6 @@ from msgspec import Struct
 
 from nokosu import ids, records
 from nokosu.errors import RecordRefused, StoreDamaged
-from nokosu.fold import fold
 from nokosu.identity import keys
 from nokosu.memory import Problem, Verified
 from nokosu.records import Kind, Record
@@ -227,7 +226,10 @@ def _heads(connection: Connection, log: int, name: str, ends: dict[bytes, int]) 
     """Ends of a log that the table of heads does not agree with."""
     expected = {(seq, hash) for hash, seq in ends.items()}
     heads = set(connection.rows("SELECT seq, CAST(hash AS BLOB) FROM head WHERE log = ?", (log,)))
+    begun = connection.rows("SELECT 1 FROM start WHERE log = ?", (log,))
+    what = "where it and its branches begin is not as its chain says (nokosu rebuild)"
     return [
+        *([Problem(where=name, what=what)] if len(begun) != len(expected) else []),
         *(
             Problem(where=name, what=f"the end at record {seq} is not among its heads")
             for seq, _ in sorted(expected - heads)
@@ -275,17 +277,24 @@ def _memory(connection: Connection, space: int, memory: str) -> Problem | int:
     found = index.counted(connection, space, memory)
     if found is None:
         return Problem(where="memory", what="a record of it is damaged: it is not shown", memory=memory)
-    state = fold(found.records)
+    state = index.folded(connection, space, found.records)
     values = index.memory_row(connection, found, state, project)
     expected = dict(zip(index.MEMORY_COLUMNS, values, strict=True))
     there = connection.row(f"SELECT {', '.join(_COMPARED)} FROM memory WHERE n = ?", (n,))
     differing = [name for name, value in zip(_COMPARED, there or (), strict=False) if expected[name] != value]
+    tip = connection.row("SELECT tip FROM memory WHERE n = ?", (n,))
+    if tip is not None and tip[0] not in (None, expected["tip"]):
+        differing.append("tip")
     if state.shown and _root_of(connection, project) != projects.find(
         connection, state.shown.record.core.author.projects
     ):
         differing.append("project")
     if differing:
         return Problem(where="index", what=f"{', '.join(differing)} not as the log says", memory=memory)
+    if index.waits_until(connection, space, memory) != index.due_of(connection, space, memory, found, state):
+        return Problem(where="index", what="until when its text is kept is not as the log says", memory=memory)
+    if index.erased_there(connection, space, memory) != index.erased_of(connection, space, memory, found, state):
+        return Problem(where="index", what="what a purge has erased is not as the log says", memory=memory)
     older = set(state.shown.content.supersedes) if state.shown else set()
     linked = {id for (id,) in connection.rows("SELECT older FROM edge WHERE space = ? AND newer = ?", (space, memory))}
     if older != linked:
