@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help try test test-system gate lint types contracts docs install uninstall bench bench-mesh bench-peer lock clean
+.PHONY: help try test test-system gate engine engine-wheel lint types contracts docs install uninstall bench bench-mesh bench-engine bench-peer bench-recall lock clean
 
 PYTHON :=
 ARGS :=
@@ -15,7 +15,7 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input insta
 UV_COMPILE := $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
-CODE := src tests $(wildcard docs bench)
+CODE := src tests $(wildcard docs bench engine)
 GENERATED_DOCS := $(shell grep -ls '\[\[\[cog' README.md docs/*.md docs/*.svg)
 
 help: ## list what there is
@@ -27,10 +27,18 @@ try: $(VENV)/.run ## a guided tour, under a minute, in a throwaway home
 
 test: lint ## lint, types, layers, tests: Python only, no root, minutes
 	@$(BIN)/python -m pytest -m 'not system' -n auto --dist worksteal $(ARGS)
+	@echo 'Left out here: tests with the real engine, other machines and other tools. Type: make test-system'
 
 test-system: $(VENV)/.dev ## tests that need root, Node, compilers or network namespaces
 	@scripts/install-inspector $(VENV)/inspector
+	@$(BIN)/python -m engine --install --optional
 	@$(BIN)/python -m pytest -m system -n auto --dist worksteal $(ARGS)
+
+engine: $(VENV)/.run ## build zenohd with RocksDB (once, 20 minutes), and install it into .venv
+	@$(BIN)/python -m engine --install
+
+engine-wheel: $(VENV)/.run ## the same as a wheel in dist/, to copy to a hub
+	@$(BIN)/python -m engine --wheel dist
 
 gate: $(VENV)/.dev ## before a release: the simulation of the mesh with 2,000 seeds
 	@NOKOSU_SEEDS=2000 $(BIN)/python -m pytest tests/mesh/test_simulation.py -m 'not system' -n auto $(ARGS)
@@ -62,6 +70,12 @@ bench: $(VENV)/.dev ## measure, into a table and JSON; ARGS are the benchmark's 
 
 bench-mesh: $(VENV)/.dev ## measure two and five devices on loopback
 	@$(BIN)/python -m bench.mesh $(ARGS)
+
+bench-engine: $(VENV)/.dev ## measure hubs and spokes with the real zenohd (make engine first)
+	@$(BIN)/python -m bench.engine $(ARGS)
+
+bench-recall: $(VENV)/.dev ## whether a search finds the right memory; figures in docs/recall.md
+	@$(BIN)/python -m bench.recall $(ARGS)
 
 bench-peer: $(VENV)/.dev ## the same notes through kioku-mesh 1.2.0 and nokosu, in one run
 	@$(BIN)/python -m bench.peer $(ARGS)

@@ -53,14 +53,28 @@ Floors: {floors}.
 
 
 MESH_HEADING = "## Mesh"
+ENGINE_HEADING = "## Engine"
 PEER_HEADING = "## Beside kioku-mesh"
-_PARTS = (MESH_HEADING, PEER_HEADING)
+_PARTS = (MESH_HEADING, ENGINE_HEADING, PEER_HEADING)
 
 _MESH_PART = """\
 ## Mesh
 
 Written by `make bench-mesh ARGS="--markdown docs/benchmarks.md"`: devices on loopback, paired with `nokosu invite` and
 `nokosu join`, their nodes real processes on the same {cores} cores. Load average
+{load_before:.1f} before and {load_after:.1f} after; a fixed loop took {loop_before:.1f} ms of CPU before and {loop_after:.1f} ms after.
+
+{table}
+
+{verdicts}
+"""
+
+_ENGINE_PART = """\
+## Engine
+
+Written by `make bench-engine ARGS="--markdown docs/benchmarks.md"`: the real zenohd with its storage manager, RocksDB and
+replication every 10 s, on hosts that are network namespaces of the same {cores} cores. A transport counts as open from its
+TCP connection on. Figures of kioku-mesh are those that it has published. Load average
 {load_before:.1f} before and {load_after:.1f} after; a fixed loop took {loop_before:.1f} ms of CPU before and {loop_after:.1f} ms after.
 
 {table}
@@ -97,7 +111,16 @@ def _join(path: Path, parts: Sequence[str]) -> None:
 
 def as_mesh_part(figures: Sequence[Figure], machine: Machine) -> str:
     """The part of docs/benchmarks.md on the mesh."""
-    return _MESH_PART.format(
+    return _filled(_MESH_PART, figures, machine)
+
+
+def as_engine_part(figures: Sequence[Figure], machine: Machine) -> str:
+    """The part of docs/benchmarks.md on zenohd."""
+    return _filled(_ENGINE_PART, figures, machine)
+
+
+def _filled(part: str, figures: Sequence[Figure], machine: Machine) -> str:
+    return part.format(
         cores=machine.cores,
         load_before=machine.load_before,
         load_after=machine.load_after,

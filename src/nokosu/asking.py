@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from nokosu import ids, view
+from nokosu import ids, times, view
 from nokosu.config import Config
 from nokosu.drafts import Filters
 from nokosu.errors import NotFound
 from nokosu.filing import Scope
 from nokosu.memory import Hit, Hits
+from nokosu.search import engine
 from nokosu.search.engine import Asked, Found
+from nokosu.search.period import Span
 from nokosu.store import projects, reading, roster
 from nokosu.store.sqlite import Connection
 
+_TIMES: Final = {
+    "": "memories of {} only, as the question asks",
+    engine.NO_WORDS: "none of {} holds a word of the question: these are the latest of that time",
+    engine.NO_TIME: "there are none of {}: these are of other times",
+}
 _NO_PROJECT: Final = -1  # matches no memory: the project asked for, or worked in, has none yet
 
 
@@ -53,8 +60,7 @@ def shown(connection: Connection, found: Found, scope: Scope, now_ms: int) -> Hi
         error = reading.damaged(ranked.row.id)
         withheld["damaged"] = withheld.get("damaged", 0) + 1
         notes.append(f"{error.message}: {error.hint}")
-    if not found.has_words:
-        notes.append("nothing to search for: give a word")
+    notes += _notes(found)
     return Hits(
         hits=tuple(hits),
         total=found.total,
@@ -63,6 +69,25 @@ def shown(connection: Connection, found: Found, scope: Scope, now_ms: int) -> Hi
         withheld=withheld,
         notes=tuple(notes),
     )
+
+
+def _notes(found: Found) -> list[str]:
+    """What a reader has to know of an answer: which time it is about, and that it may be none."""
+    notes = []
+    if not found.has_words:
+        notes.append("nothing to search for: give a word")
+    if found.only is not None:
+        notes.append(_TIMES[found.missed].format(_span(found.only)))
+    if found.ranked and all(one.weak for one in found.ranked):
+        notes.append("no memory holds most of these words: what is shown is the nearest, and may be no answer")
+    return notes
+
+
+def _span(span: Span) -> str:
+    since, until = (None if ms is None else times.format_ms(ms)[:10] for ms in (span.since_ms, span.until_ms))
+    if since is None or until is None:
+        return f"until {until}" if since is None else f"since {since}"
+    return since if since == until else f"{since} to {until}"
 
 
 def _apart(connection: Connection, config: Config) -> frozenset[int]:

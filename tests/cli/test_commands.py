@@ -284,6 +284,12 @@ def test_a_hit_from_elsewhere_is_marked(inside: Inside, five: list[str]) -> None
     assert inside("search", "parseIban", "--json").json["hits"][0]["elsewhere"] is True
 
 
+def test_a_hit_that_has_few_of_the_words_is_marked(inside: Inside, five: list[str]) -> None:
+    done = inside("search", "which colour has the parse_iban logo on the new header of the website")
+    assert "  [weak: has only " in done.out
+    assert "may be no answer" in done.err
+
+
 @pytest.mark.parametrize("command", [("search", "quasar"), ("list", "--type", "bug")])
 def test_nothing_found_is_exit_code_1_with_a_line_on_stderr(
     inside: Inside, five: list[str], command: tuple[str, ...]

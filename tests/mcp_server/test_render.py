@@ -239,6 +239,11 @@ def test_a_hit_says_what_is_wrong_with_it() -> None:
         assert words in told
 
 
+def test_a_hit_says_which_words_it_has_and_when_they_are_few() -> None:
+    assert ", has: deploy main" in render.hits(found(a_hit(matched=("deploy", "main")))).text
+    assert ", weak, has only: deploy" in render.hits(found(a_hit(matched=("deploy",), weak=True))).text
+
+
 def test_a_search_says_how_many_and_what_was_withheld() -> None:
     hits = Hits(
         hits=(), total=1000, total_is_exact=False, project="p", withheld={"forgotten": 2, "damaged": 1}, notes=("a",)

@@ -268,6 +268,118 @@ def test_a_quoted_phrase_stands_side_by_side(memory: Nokosu, words: str, found: 
     assert sorted(texts(search(memory, words))) == found
 
 
+# Why, and whether at all --------------------------------------------------------------------------------------------
+
+
+def test_each_hit_says_by_which_words_it_came(memory: Nokosu) -> None:
+    save(memory, "The nightly backup writes to the cold bucket.")
+    save(memory, "The bucket is versioned.")
+    found = search(memory, "which bucket does the nightly backup use?")
+    assert [hit.matched for hit in found.hits] == [("bucket", "nightly", "backup"), ("bucket",)]
+    assert [hit.weak for hit in found.hits] == [False, True]
+    assert search(memory, '"nightly backup" bucket').hits[0].matched == ("nightly backup", "bucket")
+    assert search(memory, "").hits[0].matched == ()
+
+
+def test_a_question_without_an_answer_brings_few_hits_and_says_so(memory: Nokosu) -> None:
+    memory.save_many(
+        [Draft(text=f"The customer number {number} is in the ledger, by and large.") for number in range(30)]
+    )
+    found = search(memory, "what does a customer in Osaka pay for premium parcels?")
+    assert (len(found.hits), found.total, found.withheld) == (5, 5, {"weak": 25})
+    assert all(hit.weak and hit.matched == ("customer",) for hit in found.hits)
+    assert any("may be no answer" in note for note in found.notes)
+    known = search(memory, "customer number in ledger")
+    assert (len(known.hits), any(hit.weak for hit in known.hits), known.withheld) == (10, False, {})
+
+
+def test_weak_hits_from_elsewhere_are_left_out_beside_an_answer(at: At) -> None:
+    app, other = at("app"), at("other")
+    save(app, "The kiosk prints on thermal paper.")
+    save(other, "The kiosk is blue.")
+    save(other, "Every kiosk prints on thermal paper here.")
+    found = search(app, "on which thermal paper does the kiosk print today evening?")
+    assert [(hit.project, hit.weak) for hit in found.hits] == [("app", False), ("other", False)]
+    assert found.withheld == {"weak": 1}
+
+
+# Times that a question names ------------------------------------------------------------------------------------------
+
+
+def test_a_question_about_a_month_finds_what_was_written_then(memory: Nokosu, clock: ManualClock) -> None:
+    for month, text in ((31, "the port is 80"), (28, "the port is 8080"), (31, "the port is 9090")):
+        save(memory, text)
+        clock.advance(days=month)
+    found = search(memory, "what was the port in February?")
+    assert texts(found) == ["the port is 8080"]
+    assert found.notes == ("memories of 2026-02-01 to 2026-02-28 only, as the question asks",)
+    assert set(texts(search(memory, "what is the port?"))) == {"the port is 80", "the port is 8080", "the port is 9090"}
+    assert set(texts(search(memory, "port since February"))) == {"the port is 8080", "the port is 9090"}
+
+
+def test_what_was_superseded_later_stood_at_the_time(memory: Nokosu, clock: ManualClock) -> None:
+    old = save(memory, "the port is 80")
+    clock.advance(days=40)
+    new = save(memory, "the port is 8080", supersedes=(old,))
+    clock.advance(days=1)
+    (hit,) = search(memory, "which port in January?").hits
+    assert (hit.id, hit.superseded_by) == (old, new)
+    assert texts(search(memory, "which port as of January?")) == ["the port is 80"]
+    assert texts(search(memory, "which port in February?")) == ["the port is 8080"]
+    assert texts(search(memory, "which port?")) == ["the port is 8080"]
+
+
+def test_a_summary_written_soon_after_a_month_is_of_it(memory: Nokosu, clock: ManualClock) -> None:
+    clock.advance(days=33)
+    save(memory, "January: the move to the new port", type="summary")
+    save(memory, "the port is new", type="note")
+    clock.advance(days=30)
+    assert texts(search(memory, "port in January")) == ["January: the move to the new port"]
+
+
+def test_a_time_without_the_words_gives_its_latest_and_one_without_memories_all(
+    memory: Nokosu, clock: ManualClock
+) -> None:
+    save(memory, "the port is 80")
+    clock.advance(days=31)
+    save(memory, "the lamp is blue")
+    clock.advance(days=60)
+    found = search(memory, "which printer in February?")
+    assert (texts(found), found.notes) == (
+        ["the lamp is blue"],
+        ("none of 2026-02-01 to 2026-02-28 holds a word of the question: these are the latest of that time",),
+    )
+    assert texts(search(memory, "what did we do in January?")) == ["the port is 80"]
+    found = search(memory, "which port last week?")
+    assert (texts(found), len(found.notes)) == (["the port is 80"], 1)
+    assert "there are none of" in found.notes[0]
+
+
+def test_a_filter_of_time_is_taken_instead_of_the_words(memory: Nokosu, clock: ManualClock) -> None:
+    save(memory, "the march of the port")
+    clock.advance(days=1)
+    assert texts(search(memory, "port in March", since="2026-01-01")) == ["the march of the port"]
+
+
+def test_the_latest_comes_first_among_those_that_answer_alike(memory: Nokosu, clock: ManualClock) -> None:
+    for number in (1, 2, 3):
+        save(memory, f"Benchmark run {number}: accuracy of the bird classifier" + " and more words" * number)
+        clock.advance(days=30)
+    save(memory, "The accuracy of clocks")
+    assert texts(search(memory, "benchmark accuracy classifier"))[0].startswith("Benchmark run 1")
+    assert texts(search(memory, "latest benchmark accuracy classifier"))[0].startswith("Benchmark run 3")
+    assert texts(search(memory, "the latest"))[0] == "The accuracy of clocks"
+
+
+def test_a_month_beside_a_noun_only_counts_for_more(memory: Nokosu, clock: ManualClock) -> None:
+    save(memory, "benchmark of the parser")
+    clock.advance(days=31)
+    save(memory, "benchmark of the printer")
+    clock.advance(days=40)
+    assert texts(search(memory, "the February benchmark")) == ["benchmark of the printer", "benchmark of the parser"]
+    assert texts(search(memory, "the January benchmark")) == ["benchmark of the parser", "benchmark of the printer"]
+
+
 # Totals ---------------------------------------------------------------------------------------------------------------
 
 
@@ -364,6 +476,14 @@ def test_a_search_for_old_words_answers_with_what_superseded_them(memory: Nokosu
     assert [hit.id for hit in found.hits] == [third]
     assert found.withheld == {"superseded": 1}
     assert memory.get(first).superseded_by == second
+
+
+def test_a_superseded_memory_that_is_shown_has_its_successor_above_it_whatever_the_words(memory: Nokosu) -> None:
+    old = save(memory, "the runner is Jenkins", importance=5)
+    new = save(memory, "builds moved to GitHub", supersedes=(old,))
+    found = search(memory, "Jenkins runner", include_superseded=True)
+    assert [hit.id for hit in found.hits] == [new, old]
+    assert [hit.id for hit in search(memory, "Jenkins runner", include_superseded=True, limit=1).hits] == [new]
 
 
 def test_a_newer_memory_that_is_gone_hides_nothing(memory: Nokosu, clock: ManualClock) -> None:

@@ -26,6 +26,7 @@ _TO_SHOW: Final = {  # why a memory is withheld, and what to type to see it
     "forgotten": "--forgotten",
     "expired": "--expired",
     "damaged": "nokosu verify",
+    "weak": "other words may find more",
 }
 
 
@@ -96,6 +97,7 @@ def _cells(hit: Hit, when: Callable[[str], str]) -> tuple[str, str, str, str, st
 
 def _marks(hit: Hit) -> list[str]:
     marks = [] if hit.status == "live" else [hit.status]
+    marks += [f"weak: has only {' '.join(hit.matched)}"] if hit.weak else []
     marks += ["expired"] if hit.expired else []
     marks += [f"superseded by {hit.superseded_by}"] if hit.superseded_by else []
     marks += ["in conflict: nokosu show tells"] if hit.in_conflict else []

@@ -1,44 +1,53 @@
-"""A search: candidates by keyword, the rows that pass the filters, and their order. Reads only.
+"""A search: candidates by keyword, the rows that pass the filters, and what is shown of them. Reads only.
 
 The project that the caller works in comes first; up to three of ten places go to stronger hits from elsewhere. A memory
-that another one supersedes is answered with the one that does. Relevance decides, importance and recency only break
-ties, and the id settles the rest, so the same store gives the same answer.
+that another one supersedes is answered with the one that does. A time that the question names narrows it to memories of that
+time, as they stood at its end. The order is `ranking`'s, and the same store gives the same answer.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from nokosu import limits
+from nokosu import limits, times
 from nokosu.drafts import Filters
 from nokosu.fold import Status
-from nokosu.search import keyword, text
-from nokosu.search.keyword import Candidate, Match
+from nokosu.search import keyword, period, ranking, text
+from nokosu.search.keyword import Asking, Candidate, Match, Matching
+from nokosu.search.period import Span
+from nokosu.search.ranking import Ranked
+from nokosu.search.text import Terms
 from nokosu.store import projects, reading, scope
 from nokosu.store.reading import MemoryRow
 from nokosu.store.sqlite import Connection, Row
 
-ELSEWHERE_SHARE_MAX: Final = 0.3  # of the places, kept for stronger hits from other projects
 _WIDER: Final = 4  # how much further each look goes when filters leave too little
 _FIRST_OF_ALL: Final = 200  # candidates ranked at first, of which the project's own are taken
 _TIES_MAX: Final = 96  # looked at beyond the page, for importance and recency to choose among
 _ROWS_AT_ONCE: Final = 16  # rows are loaded a few at a time: most searches need no more
+_SUMMED_UP_MS: Final = 10 * times.DAY_MS  # after a time: a summary written by then is still about it
+_HINTED_FACTOR: Final = 1.5  # what the score of a memory is worth more if it is of the time that the question hints at
 
 SUPERSEDED: Final = "superseded"
+WEAK: Final = "weak"
 FORGOTTEN: Final = "forgotten"
 EXPIRED: Final = "expired"
 _PASSES: Final = "passes"
+
+NO_WORDS: Final = "words"
+NO_TIME: Final = "time"
 
 
 class Asked(Struct, frozen=True, kw_only=True):
     """A query as the engine takes it: names resolved to numbers.
 
     `restrict` searches `project` alone; `elsewhere` is whether other projects are shown beside it; `apart` are projects
-    that are shown only when they are asked for by name.
+    that are shown only when they are asked for by name. `only`, `hint` and `newest_first` are what the words say of time.
     """
 
     filters: Filters
@@ -49,25 +58,29 @@ class Asked(Struct, frozen=True, kw_only=True):
     apart: frozenset[int] = frozenset()
     devices: tuple[bytes, ...] | None = None
     spaces: tuple[int, ...] | None = None
+    only: Span | None = None
+    hint: Span | None = None
+    newest_first: bool = False
 
-
-class Ranked(Struct, frozen=True):
-    """A memory found, its score, and the one that supersedes it, if that is not hidden."""
-
-    row: MemoryRow
-    score: float
-    elsewhere: bool = False
-    superseded_by: str | None = None
+    @property
+    def reorders(self) -> bool:
+        """Whether what scores less may come first."""
+        return self.hint is not None or self.newest_first
 
 
 class Found(Struct, frozen=True):
-    """What a search found: the best first, how many match, whether that is exact, and what was withheld by reason."""
+    """What a search found: the best first, how many match, whether that is exact, and what was withheld by reason.
+
+    `only` is the time that it was narrowed to; `missed` says that nothing was found so, and what it fell back to.
+    """
 
     ranked: tuple[Ranked, ...]
     total: int
     total_is_exact: bool
     withheld: dict[str, int]
     has_words: bool = True
+    only: Span | None = None
+    missed: str = ""
 
 
 def search(connection: Connection, query: str, asked: Asked) -> Found:
@@ -78,10 +91,35 @@ def search(connection: Connection, query: str, asked: Asked) -> Found:
     """
     if not query.strip():
         return latest(connection, asked)
-    terms = text.parse(query)
+    if asked.filters.since is not None or asked.filters.until is not None:
+        return _search_words(connection, text.parse(query), asked)
+    said = period.read(query, asked.now_ms)
+    terms = text.parse(said.words)
+    timed = structs.replace(asked, only=said.only, hint=said.hint, newest_first=said.newest_first)
+    if said.only is not None:
+        return _search_a_time(connection, terms, timed, said.only)
+    if said.newest_first and not terms.say_something:
+        return latest(connection, timed)
+    return _search_words(connection, terms, timed)
+
+
+def _search_a_time(connection: Connection, terms: Terms, asked: Asked, only: Span) -> Found:
+    """Search the memories of a time; where none holds a word, the latest of that time; where there are none, all of them."""
+    if terms.say_something:
+        found = _search_words(connection, terms, asked)
+        if found.ranked:
+            return structs.replace(found, only=only)
+    found = latest(connection, asked)
+    if found.ranked:
+        return structs.replace(found, only=only, missed=NO_WORDS if terms.say_something else "")
+    found = _search_words(connection, terms, structs.replace(asked, only=None))
+    return structs.replace(found, only=only, missed=NO_TIME)
+
+
+def _search_words(connection: Connection, terms: Terms, asked: Asked) -> Found:
     if not (terms.words or terms.phrases):
         return Found((), 0, True, {}, has_words=False)
-    tries = keyword.expressions(connection, terms)
+    tries = keyword.askings(connection, terms)
     if asked.project is None or asked.restrict or not asked.elsewhere:
         return _search_alone(connection, tries, asked)
     return _search_project_first(connection, tries, asked, asked.project)
@@ -115,16 +153,16 @@ class _Look:
         self.passed: list[Ranked] = []
         self.withheld: Counter[str] = Counter()
 
-    def fill(self, match: Match, wanted: int) -> int:
+    def fill(self, match: Match, wanted: int) -> Matching:
         """Take the best that match until enough have passed the filters or there are no more; how many match."""
-        matches = keyword.count(self._connection, match)
-        for batch in keyword.candidates(self._connection, match, matches):
-            self.take_until(batch, wanted, all_of_them=matches <= limits.CANDIDATES)
+        found = keyword.matching(self._connection, match)
+        for batch in keyword.candidates(self._connection, match, found):
+            self.take_until(batch, wanted, all_of_them=found.count <= limits.CANDIDATES or self._asked.reorders)
             if len(self.passed) >= wanted:
                 break
-        return matches
+        return found
 
-    def take_until(self, batch: list[Candidate], wanted: int, *, all_of_them: bool) -> None:
+    def take_until(self, batch: Sequence[Candidate], wanted: int, *, all_of_them: bool) -> None:
         """Take candidates, best first, until enough have passed and the next one scores less than the last.
 
         Of very many that score the same, some are enough.
@@ -132,14 +170,14 @@ class _Look:
         for start in range(0, len(batch), _ROWS_AT_ONCE):
             part = batch[start : start + _ROWS_AT_ONCE]
             if not all_of_them and len(self.passed) >= wanted:
-                ties = _score(part[0].score) == _score(self.passed[-1].score)
+                ties = ranking.rounded(part[0].score) == ranking.rounded(self.passed[-1].score)
                 if not ties or len(self.passed) >= wanted + _TIES_MAX:
                     return
             rows = reading.rows_by_number(self._connection, [candidate.n for candidate in part])
-            self.take(Ranked(rows[candidate.n], candidate.score) for candidate in part if candidate.n in rows)
+            self.take(Ranked(rows[one.n], one.score, held=one.held) for one in part if one.n in rows)
 
     def take(self, found: Iterable[Ranked]) -> None:
-        """Take what passes the filters, each memory once."""
+        """Take what passes the filters, each memory once; with a superseded one, the one that stands in its place now."""
         for ranked in found:
             row = ranked.row
             if row.n in self._taken or self._is_outside(row):
@@ -147,19 +185,25 @@ class _Look:
             self._taken.add(row.n)
             newer = self._supersessions.hidden_by(row)
             reason = self._withheld(row, newer)
-            if reason is None:
-                self.passed.append(Ranked(row, ranked.score, superseded_by=newer.id if newer else None))
-                continue
-            self.withheld[reason] += 1
-            if reason == SUPERSEDED and newer is not None:
-                self._take_newest(newer, ranked.score)
+            if reason is not None:
+                self.withheld[reason] += 1
+            else:
+                self.passed.append(self._scored(ranked, newer))
+            if newer is not None and reason in (SUPERSEDED, None):
+                self._take_newest(newer, ranked)
 
-    def _take_newest(self, newer: MemoryRow, score: float) -> None:
+    def _take_newest(self, newer: MemoryRow, found: Ranked) -> None:
         """Answer with what superseded the memory that was found."""
         newer = self._supersessions.newest_of(newer)
         if newer.n not in self._taken and not self._is_outside(newer) and self._passes_names(newer):
             self._taken.add(newer.n)
-            self.passed.append(Ranked(newer, score))
+            self.passed.append(self._scored(structs.replace(found, row=newer), None))
+
+    def _scored(self, found: Ranked, newer: MemoryRow | None) -> Ranked:
+        """With its place in a chain of memories, and worth more if it is of the time that the question hints at."""
+        hinted = self._asked.hint is not None and _is_of(found.row, self._asked.hint)
+        score = found.score * _HINTED_FACTOR if hinted else found.score
+        return structs.replace(found, score=score, superseded_by=newer.id if newer else None)
 
     def _withheld(self, row: MemoryRow, newer: MemoryRow | None) -> str | None:
         filters = self._asked.filters
@@ -167,10 +211,19 @@ class _Look:
             return FORGOTTEN
         if reading.is_expired(row, self._asked.now_ms) and not filters.include_expired:
             return EXPIRED
-        return SUPERSEDED if newer is not None and not filters.include_superseded else None
+        if newer is None or filters.include_superseded or not self._stood_already(newer):
+            return None
+        return SUPERSEDED
+
+    def _stood_already(self, newer: MemoryRow) -> bool:
+        """Whether a memory was there at the end of the time that is asked for: what came later hides nothing of it."""
+        only = self._asked.only
+        return only is None or only.until_ms is None or (newer.created or 0) <= only.until_ms
 
     def _is_outside(self, row: MemoryRow) -> bool:
         """Whether a row is not asked for at all: outside the time, purged, or of a project that is kept apart."""
+        if self._asked.only is not None and not _is_of(row, self._asked.only):
+            return True
         since, until = self._asked.filters.since_ms, self._asked.filters.until_ms
         if row.status not in (Status.LIVE, Status.FORGOTTEN) or row.updated is None:
             return True
@@ -191,22 +244,22 @@ class _Look:
         )
 
 
-def _search_alone(connection: Connection, tries: Iterable[str], asked: Asked) -> Found:
+def _search_alone(connection: Connection, tries: Iterable[Asking], asked: Asked) -> Found:
     """Search one project, or everything as one; a stricter expression is enough when it fills the page."""
     wanted = asked.filters.limit
     scope_expression = _scope_expression(connection, asked, inside=True)
-    look, match, matches = _Look(connection, asked, asked.project), Match("", ""), 0
-    for expression in tries:
+    look, match, found = _Look(connection, asked, asked.project), Match("", "", Asking("")), Matching(0)
+    for asking in tries:
         look = _Look(connection, asked, asked.project)
-        match = keyword.narrowed(expression, scope_expression)
-        matches = look.fill(match, wanted)
+        match = keyword.narrowed(asking, scope_expression)
+        found = look.fill(match, wanted)
         if len(look.passed) >= wanted:
             break
-    shown = sorted(look.passed, key=_best_first)[:wanted]
-    return _found(shown, _count(connection, asked, match, matches, [look]))
+    shown = ranking.newer_above_older(ranking.best_first(look.passed, newest_first=asked.newest_first))[:wanted]
+    return _found(_answered(shown, match.asking, asked), _count(connection, asked, match, found, [look]))
 
 
-def _search_project_first(connection: Connection, tries: Iterable[str], asked: Asked, project: int) -> Found:
+def _search_project_first(connection: Connection, tries: Iterable[Asking], asked: Asked, project: int) -> Found:
     """Search the project, and beside it everything else.
 
     One ranking serves both: the project's hits among the best are its best hits. Only when too few of them are among the first
@@ -214,71 +267,42 @@ def _search_project_first(connection: Connection, tries: Iterable[str], asked: A
     """
     wanted = asked.filters.limit
     inside = outside = _Look(connection, asked, project)
-    match, matches = Match("", ""), 0
-    for expression in tries:
-        match = keyword.narrowed(expression, _scope_expression(connection, asked, inside=False))
-        matches = keyword.count(connection, match)
-        own = keyword.narrowed(expression, _scope_expression(connection, asked, inside=True))
-        inside, outside = _look_inside_and_outside(connection, asked, project, (match, own), matches)
+    match, found = Match("", "", Asking("")), Matching(0)
+    for asking in tries:
+        match = keyword.narrowed(asking, _scope_expression(connection, asked, inside=False))
+        found = keyword.matching(connection, match)
+        own = keyword.narrowed(asking, _scope_expression(connection, asked, inside=True))
+        inside, outside = _look_inside_and_outside(connection, asked, project, (match, own), found)
         if len(inside.passed) >= wanted:
             break
-    counted = _count(connection, asked, match, matches, [inside, outside])
-    return _found(_merged(inside.passed, outside.passed, wanted), counted)
+    counted = _count(connection, asked, match, found, [inside, outside])
+    shown = ranking.merged(inside.passed, outside.passed, wanted, newest_first=asked.newest_first)
+    return _found(_answered(ranking.newer_above_older(shown), match.asking, asked), counted)
 
 
 def _look_inside_and_outside(
-    connection: Connection, asked: Asked, project: int, searched: tuple[Match, Match], matches: int
+    connection: Connection, asked: Asked, project: int, searched: tuple[Match, Match], found: Matching
 ) -> tuple[_Look, _Look]:
     """Fill the page from the project, and from the rest the places left and those that are kept for it.
 
-    *searched* is what matches anywhere, and in the project; *matches* how many match anywhere.
+    *searched* is what matches anywhere, and in the project; *found* how many match anywhere.
     """
     inside, outside = _Look(connection, asked, project), _Look(connection, asked, None)
     members = projects.members(connection, project)
-    wanted, few = asked.filters.limit, matches <= limits.CANDIDATES
-    for number, batch in enumerate(keyword.candidates(connection, searched[0], matches, first=_FIRST_OF_ALL)):
+    wanted, few = asked.filters.limit, found.count <= limits.CANDIDATES or asked.reorders
+    # Looking twice costs less than weighing many, where the query is short.
+    first = limits.CANDIDATES if searched[0].asking.weighs_few else _FIRST_OF_ALL
+    for number, batch in enumerate(keyword.candidates(connection, searched[0], found, first=first)):
         own = reading.numbers_in_projects(connection, [candidate.n for candidate in batch], members)
         inside.take_until([one for one in batch if one.n in own], wanted, all_of_them=few)
-        if number == 0 and matches > len(batch) and len(inside.passed) < wanted:
+        if number == 0 and found.count > len(batch) and len(inside.passed) < wanted:
             inside.fill(searched[1], wanted)
         free = wanted - min(len(inside.passed), wanted)
         others = [one for one in batch if one.n not in own]
-        outside.take_until(others, free + _kept_elsewhere(wanted), all_of_them=few)
+        outside.take_until(others, free + ranking.kept_elsewhere(wanted), all_of_them=few)
         if len(outside.passed) >= free:
             break
     return inside, outside
-
-
-def _best_first(ranked: Ranked) -> tuple[float, int, int, str]:
-    row = ranked.row
-    return (-_score(ranked.score), -(row.importance or 0), -(row.hlc or 0), row.id)
-
-
-def _score(score: float) -> float:
-    """A score to four digits: what differs less is a tie, for importance and recency to break."""
-    return float(f"{score:.4g}")
-
-
-def _kept_elsewhere(wanted: int) -> int:
-    """How many of the places are kept for stronger hits from other projects."""
-    return int(wanted * ELSEWHERE_SHARE_MAX)
-
-
-def _merged(inside: list[Ranked], outside: list[Ranked], wanted: int) -> list[Ranked]:
-    """The project's hits first; then, in the places left and in up to 3 of 10 others, stronger hits from elsewhere."""
-    own = sorted(inside, key=_best_first)[:wanted]
-    here = {ranked.row.n for ranked in inside}
-    others = [
-        Ranked(ranked.row, ranked.score, True, ranked.superseded_by)
-        for ranked in sorted(outside, key=_best_first)
-        if ranked.row.n not in here
-    ]
-    kept = _kept_elsewhere(wanted)
-    taken = others[: wanted - len(own)]
-    while len(taken) < min(kept, len(others)) and own and others[len(taken)].score > own[-1].score:
-        own.pop()
-        taken.append(others[len(taken)])
-    return own + taken
 
 
 class _Counted(Struct, frozen=True):
@@ -290,23 +314,32 @@ class _Counted(Struct, frozen=True):
 _COUNTED: Final = (
     "SELECT memory.status, memory.expires, "
     "EXISTS (SELECT 1 FROM edge WHERE edge.space = memory.space AND edge.older = memory.id), memory.updated, memory.project "
-    "FROM (SELECT rowid AS n FROM word WHERE word MATCH ? LIMIT ?) AS found CROSS JOIN memory ON memory.n = found.n"
+    "FROM ({found} LIMIT ?2) AS found CROSS JOIN memory ON memory.n = found.n"
 )
+_COUNTED_BY_WORDS: Final = _COUNTED.format(found="SELECT rowid AS n FROM word WHERE word MATCH ?1")
+_COUNTED_BY_NUMBER: Final = _COUNTED.format(found="SELECT value AS n FROM json_each(?1)")
 
 
-def _count(connection: Connection, asked: Asked, match: Match, matches: int, looks: list[_Look]) -> _Counted:
+def _count(connection: Connection, asked: Asked, match: Match, found: Matching, looks: list[_Look]) -> _Counted:
     """How many memories match and pass the filters: all that were looked at, or else what the rows of some hundreds tell.
 
     Never more than there are: whose newer one may hide it is not counted unless it was looked at.
     """
     withheld = sum((look.withheld for look in looks), Counter[str]())
-    if matches <= limits.CANDIDATES:
-        return _Counted(sum(len(look.passed) for look in looks), True, withheld)
+    passed = sum(len(look.passed) for look in looks)
+    if found.count <= limits.CANDIDATES:
+        return _Counted(passed, True, withheld)
+    if asked.only is not None:
+        return _Counted(passed, False, withheld)
     apart = {n for root in asked.apart - {asked.project} for n in projects.members(connection, root)}
-    rows = connection.rows(_COUNTED, (match.expression, limits.MATCHES_COUNTED_MAX))
+    if found.weighed is None:
+        rows = connection.rows(_COUNTED_BY_WORDS, (match.expression, limits.MATCHES_COUNTED_MAX))
+    else:
+        numbers = json.dumps([candidate.n for candidate in found.weighed[: limits.MATCHES_COUNTED_MAX]])
+        rows = connection.rows(_COUNTED_BY_NUMBER, (numbers, limits.MATCHES_COUNTED_MAX))
     counted = Counter(_countable(asked, apart, row) for row in rows)
     withheld |= Counter({reason: counted[reason] for reason in (FORGOTTEN, EXPIRED)})
-    is_exact = matches <= limits.MATCHES_COUNTED_MAX and not counted[SUPERSEDED]
+    is_exact = found.count <= limits.MATCHES_COUNTED_MAX and not counted[SUPERSEDED]
     return _Counted(counted[_PASSES], is_exact, +withheld)
 
 
@@ -324,31 +357,25 @@ def _countable(asked: Asked, apart: set[int], row: Row) -> str:
     return SUPERSEDED if has_newer and not filters.include_superseded else _PASSES
 
 
-def _found(ranked: list[Ranked], counted: _Counted) -> Found:
-    total = max(counted.total, len(ranked))
-    return Found(tuple(_newer_above_older(ranked)), total, counted.is_exact, dict(counted.withheld))
+def _answered(ordered: list[Ranked], asking: Asking, asked: Asked) -> list[Ranked]:
+    """With how much of the query each holds; to be of the time that it asks for counts as a word of it."""
+    told = [(one, asking.answered(one.held, int(asked.only is not None))) for one in ordered]
+    return [structs.replace(one, share=answered.share, matched=answered.matched) for one, answered in told]
 
 
-def _newer_above_older(ranked: list[Ranked]) -> list[Ranked]:
-    """Where a superseded memory and the one that superseded it are both shown, the newer one stands above, whatever the
-    words say.
-    """
-    ordered: list[Ranked] = []
-    by_id = {one.row.id: one for one in ranked}
-    placed: set[str] = set()
+def _found(ordered: list[Ranked], counted: _Counted) -> Found:
+    shown, weak = ranking.answers(ordered)
+    if not weak:
+        return Found(tuple(shown), max(counted.total, len(shown)), counted.is_exact, dict(counted.withheld))
+    total = len(shown) if all(one.weak for one in shown) else max(counted.total - weak, len(shown))
+    return Found(tuple(shown), total, counted.is_exact, {**counted.withheld, WEAK: max(counted.total - total, weak)})
 
-    def place(one: Ranked) -> None:
-        chain = [one]
-        while (newer := by_id.get(chain[-1].superseded_by or "")) is not None and newer not in chain:
-            chain.append(newer)
-        for member in reversed(chain):
-            if member.row.id not in placed:
-                placed.add(member.row.id)
-                ordered.append(member)
 
-    for one in ranked:
-        place(one)
-    return ordered
+def _is_of(row: MemoryRow, span: Span) -> bool:
+    """Whether a memory was made or last written in a time; a summary, soon after it."""
+    if row.type == "summary" and span.until_ms is not None:
+        span = Span(span.since_ms, span.until_ms + _SUMMED_UP_MS)
+    return span.holds(row.created, row.updated)
 
 
 def _scope_expression(connection: Connection, asked: Asked, *, inside: bool) -> str:

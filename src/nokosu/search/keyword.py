@@ -5,6 +5,8 @@ A short query first asks for all of its words. If that brings too little, and fo
 in more than a quarter of the store are left out, since they add nothing but time. That costs a fraction of OR-ing every
 word and was measured to find the same.
 
+What FTS5 finds by the shape is weighed once more, by `weighing`, which also tells what of the query each memory holds.
+
 A query that matches thousands of memories says too little to choose among them all: it is ranked among the newest few thousand, and
 among those that have it in subject or tags.
 
@@ -14,58 +16,90 @@ Source: BM25, Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from nokosu import limits
-from nokosu.search import text
-from nokosu.search.text import Terms
+from nokosu.search import text, weighing
+from nokosu.search.text import Terms, Token
+from nokosu.search.weighing import Answered, Scales
 from nokosu.store.sqlite import Connection
 
-WEIGHTS: Final = (4.0, 1.0, 3.0, 1.0, 0.0)  # subject, body, tags, extra, scope
 WORDS_ASKED_TOGETHER_MAX: Final = 3
 RARE_TERMS_MIN: Final = 2
 RARE_SHARE_MAX: Final = 0.01  # of the store: more rare terms are taken while their rows stay below this
 COMMON_SHARE_MAX: Final = 0.25  # of the store: words in more of it are left out
 _RARE_ROWS_MIN: Final = 200  # ... and below this in a small store
+_SURELY_BEYOND: Final = 4  # times the budget, by a guess: a word that is so common needs no count
+_FEW_TOKENS: Final = 4
+_FEW_WEIGHED: Final = 24  # candidates at first, where FTS5's own order by a few tokens is nearly ours
+_SMALL_STORE: Final = 1_000  # memories: of so few, any word may find one
 _SAMPLE_ROWS: Final = 200  # the newest memories, for a guess at how common a word is
 _WIDER: Final = 4
 _LIKE_A_FILTER: Final = re.compile(r"[0-9]{12}")  # filter tokens are numbers of 19 digits
 
+_TELL: Final = "nokosu_tell"
 _RANKED: Final = (
-    "SELECT rowid, rank FROM word WHERE word MATCH ? AND rowid >= ? AND rank MATCH "
-    f"'bm25({', '.join(map(str, WEIGHTS))})' ORDER BY rank LIMIT ? OFFSET ?"
+    "SELECT rowid, {told} FROM word WHERE word MATCH ?1 AND rowid >= ?2 AND rank MATCH "
+    f"'bm25({', '.join(map(str, weighing.WEIGHTS))}, 0.0)' ORDER BY rank LIMIT ?3 OFFSET ?4"
 )
+_TOLD: Final = f"SELECT rowid, {_TELL}(word, ?2) FROM word WHERE word MATCH ?1 LIMIT ?3"
+_RANKED_ONLY: Final = _RANKED.format(told="rank")
+_RANKED_AND_TOLD: Final = _RANKED.format(told=f"{_TELL}(word, ?5)")
 _COUNTED: Final = "SELECT count(*) FROM (SELECT 1 FROM word WHERE word MATCH ? AND rowid >= ? LIMIT ?)"
 
 
+class Asking(Struct, frozen=True):
+    """An FTS5 expression, and what weighs the memories that it finds; None where each holds all of the query, which is
+    `matched` then. No more than `rows_max` memories match, as far as that is known.
+    """
+
+    expression: str
+    matched: tuple[str, ...] = ()
+    scales: Scales | None = None
+    rows_max: int | None = None
+
+    @property
+    def weighs_few(self) -> bool:
+        """Whether candidates are weighed by a few tokens only, which FTS5 ranks by in no time."""
+        return self.scales is not None and len(self.scales.rarities) <= _FEW_TOKENS
+
+    def answered(self, held: int, besides: int) -> Answered:
+        """How much of the query a candidate holds, which fulfils *besides* so much that is not said in words."""
+        return Answered(1.0, self.matched) if self.scales is None else self.scales.answered(held, besides)
+
+
 class Match(Struct, frozen=True):
-    """An FTS5 expression, and the same for subject and tags alone."""
+    """An FTS5 expression, the same for subject and tags alone, and what was asked."""
 
     expression: str
     titled: str
+    asking: Asking
 
 
 class Candidate(Struct, frozen=True):
-    """A memory's number and its score; the higher, the better."""
+    """A memory's number and its score, the higher, the better; and what `Asking.answered` tells its words from."""
 
     n: int
     score: float
+    held: int = 0
 
 
-def expressions(connection: Connection, terms: Terms) -> Iterator[str]:
-    """The FTS5 expressions to try for a query, strictest first; each is made when it is asked for."""
+def askings(connection: Connection, terms: Terms) -> Iterator[Asking]:
+    """What to try for a query, strictest first; each is made when it is asked for."""
     phrases = [phrase.expression for phrase in terms.phrases]
     words = [word.expression for word in terms.words]
-    if len(words) <= WORDS_ASKED_TOGETHER_MAX and (phrases or words):
-        yield _text_only(_all_of([*phrases, *words]))
-    tokens = [token.expression for token in terms.tokens]
-    if len(tokens) > 1:
-        yield _text_only(_all_of([*phrases, _shape(connection, tokens)]))
-    elif len(words) > WORDS_ASKED_TOGETHER_MAX:
-        yield _text_only(_all_of([*phrases, *tokens]))
+    few = len(words) <= WORDS_ASKED_TOGETHER_MAX
+    if few and (phrases or words):
+        yield Asking(_text_only(_all_of([*phrases, *words])), _texts(terms))
+    if len(terms.tokens) > 1 or (words and not few):
+        yield _shaped(connection, terms, phrases)
+
+
+def _texts(terms: Terms) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([phrase.text for phrase in terms.phrases] + [word.text for word in terms.words]))
 
 
 def _text_only(expression: str) -> str:
@@ -73,17 +107,32 @@ def _text_only(expression: str) -> str:
     return text.scoped(expression) if _LIKE_A_FILTER.search(expression) else expression
 
 
-def narrowed(expression: str, scope: str) -> Match:
-    """What matches *expression* where the filter *scope*, if there is one, does too."""
+def narrowed(asking: Asking, scope: str) -> Match:
+    """What matches where the filter *scope*, if there is one, does too."""
+    expression = asking.expression
     titled = f"{{subject tags}} : ({expression})"
     if not scope:
-        return Match(expression, titled)
-    return Match(f"({expression}) AND ({scope})", f"({titled}) AND ({scope})")
+        return Match(expression, titled, asking)
+    return Match(f"({expression}) AND ({scope})", f"({titled}) AND ({scope})", asking)
 
 
-def count(connection: Connection, match: Match) -> int:
-    """How many memories match; counts no further than one more than are counted exactly."""
-    return _count(connection, match.expression, limits.MATCHES_RANKED_MAX + 1)
+class Matching(Struct, frozen=True):
+    """How many memories match, counted no further than one more than are counted exactly; and all of them, best first, where
+    that is no more work than to count them.
+    """
+
+    count: int
+    weighed: tuple[Candidate, ...] | None = None
+
+
+def matching(connection: Connection, match: Match) -> Matching:
+    """How many memories match, or which."""
+    scales, rows_max = match.asking.scales, match.asking.rows_max
+    if scales is not None and rows_max is not None and rows_max <= limits.WEIGHED_MAX and not match.asking.weighs_few:
+        weighed = _weighed(connection, _TOLD, (match.expression, scales.phrases, limits.WEIGHED_MAX + 1), scales)
+        if len(weighed) <= limits.WEIGHED_MAX:
+            return Matching(len(weighed), tuple(weighed))
+    return Matching(_count(connection, match.expression, limits.MATCHES_RANKED_MAX + 1))
 
 
 def _count(connection: Connection, expression: str, most: int, *, since: int = 0) -> int:
@@ -94,30 +143,48 @@ def _count(connection: Connection, expression: str, most: int, *, since: int = 0
 
 
 def candidates(
-    connection: Connection, match: Match, matches: int, *, first: int = limits.CANDIDATES
-) -> Iterator[list[Candidate]]:
+    connection: Connection, match: Match, found: Matching, *, first: int = limits.CANDIDATES
+) -> Iterator[Sequence[Candidate]]:
     """The memories that match, best first, in ever larger batches, until there are no more; some may come twice.
 
-    *matches* is how many there are, as `count` says; *first* is the size of the first batch.
+    *found* is what `matching` says; *first* is the size of the first batch, unless all are known already.
     """
-    if matches > limits.MATCHES_RANKED_MAX:
-        found = [
+    if found.weighed is not None:
+        yield found.weighed
+        return
+    if found.count > limits.MATCHES_RANKED_MAX:
+        newest = [
             candidate
-            for part, known in ((match.expression, matches), (match.titled, None))
-            for candidate in _ranked(connection, part, first, since=_window(connection, part, known))
+            for part, known in ((match.expression, found.count), (match.titled, None))
+            for candidate in _ranked(connection, part, match.asking, first, since=_window(connection, part, known))
         ]
-        best = {candidate.n: candidate for candidate in sorted(found, key=lambda candidate: candidate.score)}
+        best = {candidate.n: candidate for candidate in sorted(newest, key=lambda candidate: candidate.score)}
         yield sorted(best.values(), key=lambda candidate: -candidate.score)
-    offset, size = 0, first
-    while found := _ranked(connection, match.expression, size, offset=offset):
-        yield found
-        if len(found) < size:
+    few = match.asking.weighs_few and found.count > limits.CANDIDATES  # no more than so many are looked at all together
+    offset, size = 0, min(first, _FEW_WEIGHED) if few else first
+    while batch := _ranked(connection, match.expression, match.asking, size, offset=offset):
+        yield batch
+        if len(batch) < size:
             return
         offset, size = offset + size, size * _WIDER
 
 
-def _ranked(connection: Connection, match: str, limit: int, *, offset: int = 0, since: int = 0) -> list[Candidate]:
-    return [Candidate(n, -rank) for n, rank in connection.rows(_RANKED, (match, since, limit, offset))]
+def _ranked(
+    connection: Connection, expression: str, asking: Asking, limit: int, *, offset: int = 0, since: int = 0
+) -> list[Candidate]:
+    """The best by FTS5's reckoning, and by ours in their order."""
+    values = (expression, since, limit, offset)
+    if asking.scales is None:
+        return [Candidate(n, -rank) for n, rank in connection.rows(_RANKED_ONLY, values)]
+    return _weighed(connection, _RANKED_AND_TOLD, (*values, asking.scales.phrases), asking.scales)
+
+
+def _weighed(connection: Connection, sql: str, values: tuple[object, ...], scales: Scales) -> list[Candidate]:
+    """What a statement finds and has been told, best first."""
+    connection.add_fts5_function(_TELL, weighing.tell)
+    weighed = [Candidate(n, *scales.weigh(told)) for n, told in connection.rows(sql, values)]
+    weighed.sort(key=lambda candidate: -candidate.score)
+    return weighed
 
 
 def _window(connection: Connection, expression: str, matches: int | None) -> int:
@@ -131,34 +198,54 @@ def _window(connection: Connection, expression: str, matches: int | None) -> int
     return max(newest - int(limits.MATCHES_RANKED_MAX / density), 0) if density else 0
 
 
-def _shape(connection: Connection, tokens: list[str]) -> str:
-    """`(rare) OR ((rare) AND (common))` for quoted tokens."""
+def _shaped(connection: Connection, terms: Terms, phrases: list[str]) -> Asking:
+    """`(rare) OR ((rare) AND (common))` for the tokens of a query, and its phrases beside it."""
     newest = _newest(connection)
-    budget = int(max(newest * RARE_SHARE_MAX, _RARE_ROWS_MIN))
-    counted = sorted((_commonness(connection, _text_only(token), budget, newest), token) for token in tokens)
-    present = [(rows, token) for rows, token in counted if rows > 0]
-    rare: list[str] = []
+    budget = _budget(newest)
+    counts = {token: _commonness(connection, _text_only(token.expression), budget, newest) for token in terms.tokens}
+    rare, common = _rare_and_common(counts, budget, newest)
+    numbers = {token: at for at, token in enumerate(rare)}
+    numbers |= {token: at for at, token in enumerate(common, start=2 * len(rare))}  # the rare ones are named twice
+    expression = _any_of(rare)
+    if common:
+        expression = f"({expression}) OR (({expression}) AND ({_any_of(common)}))"
+    scales = weighing.scales(terms, numbers, counts, newest)
+    rows_max = sum(counts[token] for token in rare)
+    return Asking(_text_only(_all_of([expression, *phrases])), scales=scales, rows_max=rows_max)
+
+
+def _budget(newest: int) -> int:
+    """How many rows the rare words of a query may have together."""
+    if newest <= _SMALL_STORE:
+        return newest * limits.QUERY_TERMS_MAX
+    return int(max(newest * RARE_SHARE_MAX, _RARE_ROWS_MIN))
+
+
+def _rare_and_common(counts: dict[Token, int], budget: int, newest: int) -> tuple[list[Token], list[Token]]:
+    """The tokens that a memory needs one of, and those that only add to its score. If all are absent, they are rare."""
+    present = sorted((token for token, rows in counts.items() if rows), key=lambda token: (counts[token], token.text))
+    rare: list[Token] = []
     total = 0
-    for rows, token in present:
-        if len(rare) >= RARE_TERMS_MIN and total + rows > budget:
+    for token in present:
+        if len(rare) >= RARE_TERMS_MIN and total + counts[token] > budget:
             break
         rare.append(token)
-        total += rows
-    common = [token for rows, token in present[len(rare) :] if rows <= newest * COMMON_SHARE_MAX]
-    if not rare:
-        return _any_of(tokens)
-    if not common:
-        return _any_of(rare)
-    return f"({_any_of(rare)}) OR (({_any_of(rare)}) AND ({_any_of(common)}))"
+        total += counts[token]
+    common = [token for token in present[len(rare) :] if counts[token] <= newest * COMMON_SHARE_MAX]
+    return (rare or list(counts)), common
 
 
 def _commonness(connection: Connection, match: str, budget: int, newest: int) -> int:
-    """About how many memories hold a token: exact up to *budget*, beyond that guessed from the newest ones."""
-    exact = _count(connection, match, budget + 1)
-    if exact <= budget:
-        return exact
+    """About how many memories hold a token: exact up to *budget*, beyond that guessed from the newest ones.
+
+    One that many of the newest hold is not counted at all: it is beyond the budget, unless it came up of late.
+    """
     sampled = _count(connection, match, _SAMPLE_ROWS, since=newest - _SAMPLE_ROWS + 1)
-    return max(exact, newest * sampled // _SAMPLE_ROWS)
+    guessed = newest * sampled // _SAMPLE_ROWS
+    if newest > _SMALL_STORE and guessed > _SURELY_BEYOND * budget:
+        return guessed
+    exact = _count(connection, match, budget + 1)
+    return exact if exact <= budget else max(exact, guessed)
 
 
 def _newest(connection: Connection) -> int:
@@ -171,5 +258,5 @@ def _all_of(expressions: list[str]) -> str:
     return " AND ".join(f"({expression})" for expression in expressions)
 
 
-def _any_of(expressions: list[str]) -> str:
-    return " OR ".join(expressions)
+def _any_of(tokens: list[Token]) -> str:
+    return " OR ".join(token.expression for token in tokens)

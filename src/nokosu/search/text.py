@@ -119,11 +119,13 @@ class Word(Struct, frozen=True):
     """A word of a query, in whatever form it may have been written down.
 
     Each of `tokens` is a sign of the word, for queries that take any of them; `expression` matches where it is present.
+    Each of the first `wholes` tokens stands for all of it, the others for parts.
     """
 
     text: str
     tokens: tuple[Token, ...]
     expression: str
+    wholes: int
 
 
 class Phrase(Struct, frozen=True):
@@ -143,6 +145,11 @@ class Terms(Struct, frozen=True):
     def tokens(self) -> tuple[Token, ...]:
         """The tokens of all words, each once."""
         return tuple(dict.fromkeys(token for word in self.words for token in word.tokens))
+
+    @property
+    def say_something(self) -> bool:
+        """Whether there is more than function words and signs."""
+        return bool(self.phrases) or not all(_is_noise(word.text) for word in self.words)
 
 
 def indexed(subject: str, text: str, tags: Sequence[str], refs: Sequence[str]) -> IndexedText:
@@ -270,7 +277,7 @@ class _Name(Struct, frozen=True):
         forms = dict.fromkeys([*wholes[:1], " ".join(self.pieces), " ".join(self.parts)])
         is_version = bool(self.versions) and not self.joined
         tokens = dict.fromkeys(wholes if is_version else [*wholes, *_telling(self.parts[:_PARTS_MAX])])
-        return Word(self.text, tuple(map(Token, tokens)), _any(map(_string, forms)))
+        return Word(self.text, tuple(map(Token, tokens)), _any(map(_string, forms)), wholes=1)
 
 
 def _name(name: str) -> _Name:
@@ -323,7 +330,7 @@ def _words(plain: str) -> Iterator[Word]:
 def _word(text: str, tokens: Iterable[Token]) -> Word:
     """A word that is there when any of *tokens* is."""
     tokens = tuple(tokens)
-    return Word(text, tokens, _any(token.expression for token in tokens))
+    return Word(text, tokens, _any(token.expression for token in tokens), wholes=len(tokens))
 
 
 def _commit_word(text: str) -> Word:
@@ -351,7 +358,7 @@ def _segment_words(segment: str) -> Iterator[Word]:
     for start in range(0, len(pairs), _PAIRS_MAX):
         tokens = tuple(map(Token, pairs[start : start + _PAIRS_MAX]))
         text = segment[start : start + len(tokens) + 1]
-        yield Word(text, tokens, _all(token.expression for token in tokens))
+        yield Word(text, tokens, _all(token.expression for token in tokens), wholes=0)
 
 
 def _spelt_apart(words: list[Word]) -> list[Word]:

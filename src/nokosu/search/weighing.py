@@ -1,0 +1,134 @@
+"""How well a memory answers a query: a score, and how much of the query it holds. Pure but for `tell`, which FTS5 calls.
+
+FTS5 chooses the candidates by its own BM25. These few dozen are weighed again, for three reasons: the shape of a query names its
+rare words twice, and FTS5 then counts them twice; its BM25 holds the length of a text against it more than suits notes; and it
+does not say which of the words it found, which decides whether a memory is an answer at all.
+
+Source: BM25, Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009), with fields weighed before saturation.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import apsw
+from msgspec import Struct
+
+from nokosu.search.text import Terms, Token, Word
+
+WEIGHTS: Final = (3.0, 1.0, 2.0, 1.0)  # subject, body, tags, extra
+SATURATION: Final = 1.6  # k1: how soon a word said again says no more
+LENGTH: Final = 0.5  # b: how far a long text is held against it, from 0 to 1
+_RARITY_MIN: Final = 1e-6  # of a word in more than half of all memories, as in FTS5
+_TOLD: Final = "I"  # numbers of 32 bits
+_HEAD, _ENTRY = 2, 1 + len(WEIGHTS)
+
+
+class Answered(Struct, frozen=True):
+    """The share of a query's words that a memory holds, from 0 to 1, and those words."""
+
+    share: float = 1.0
+    matched: tuple[str, ...] = ()
+
+
+class Scales(Struct, frozen=True):
+    """What weighs the candidates of one query.
+
+    `rarities` are of the tokens that were asked for, `phrases` the number of each in the FTS5 expression. `words` are those of
+    the query that count, each with the places of its tokens; `always` are quoted phrases, which each candidate holds.
+    """
+
+    rarities: tuple[float, ...]
+    phrases: bytes
+    words: tuple[tuple[Word, tuple[int | None, ...]], ...]
+    always: tuple[str, ...] = ()
+
+    def weigh(self, told: bytes) -> tuple[float, int]:
+        """A memory's score by what `tell` told of it, and which tokens it holds, a bit for each."""
+        numbers = memoryview(told).cast(_TOLD)
+        length = SATURATION * (1 - LENGTH + LENGTH * numbers[0] / max(numbers[1], 1))
+        in_subject, in_body, in_tags, in_extra = WEIGHTS
+        score, held = 0.0, 0
+        for at in range(_HEAD, len(numbers), _ENTRY):
+            place, subject, body, tags, extra = numbers[at : at + _ENTRY]
+            often = in_subject * subject + in_body * body + in_tags * tags + in_extra * extra
+            score += self.rarities[place] * often / (often + length)
+            held |= 1 << place
+        return score * (SATURATION + 1), held
+
+    def answered(self, held: int, besides: int = 0) -> Answered:
+        """How much of the query a memory with these tokens holds; it fulfils *besides* so much that is not said in words."""
+        share, matched = float(len(self.always) + besides), list(self.always)
+        for word, places in self.words:
+            present = [place is not None and bool(held >> place & 1) for place in places]
+            share += _share(word, present)
+            matched += _held(word, present)
+        count = len(self.words) + len(self.always) + besides
+        return Answered(share / count if count else 1.0, tuple(dict.fromkeys(matched)))
+
+
+def scales(terms: Terms, numbers: Mapping[Token, int], counts: Mapping[Token, int], memories: int) -> Scales:
+    """The scales for a query: *numbers* are those of its tokens in the FTS5 expression, *counts* how many of all *memories*
+    hold each token of the query.
+
+    A token that is not in the expression is either absent from the store, and counts as a word not found, or so common that it
+    says nothing, and does not count.
+    """
+    place = {token: at for at, token in enumerate(numbers)}
+    words = tuple(
+        (word, tuple(place.get(token) for token in word.tokens))
+        for word in terms.words
+        if any(token in place for token in word.tokens) or not any(counts[token] for token in word.tokens)
+    )
+    return Scales(
+        rarities=tuple(_rarity(counts[token], memories) for token in numbers),
+        phrases=array(_TOLD, numbers.values()).tobytes(),
+        words=words,
+        always=tuple(phrase.text for phrase in terms.phrases),
+    )
+
+
+def tell(api: apsw.FTS5ExtensionApi, phrases: bytes) -> bytes:
+    """An auxiliary function of FTS5: a memory's length, the mean length, and of each of *phrases* that it holds, its place
+    among them and how often it stands in each column of text.
+    """
+    found = array(_TOLD, (api.column_size(-1), api.column_total_size(-1) // max(api.row_count, 1)))
+    for place, number in enumerate(memoryview(phrases).cast(_TOLD)):
+        if api.phrase_columns(number):
+            subject, body, tags, extra, *_ = api.phrase_locations(number)
+            found.extend((place, len(subject), len(body), len(tags), len(extra)))
+    return found.tobytes()
+
+
+def _rarity(count: int, memories: int) -> float:
+    """The inverse document frequency of BM25."""
+    return max(math.log((max(memories, count) - count + 0.5) / (count + 0.5)), _RARITY_MIN)
+
+
+def _share(word: Word, held: Sequence[bool]) -> float:
+    """How much of a word is there: all of it, if one of the tokens that stand for all of it is; else so many of its parts."""
+    parts = held[word.wholes :]
+    if any(held[: word.wholes]):
+        return 1.0
+    return sum(parts) / len(parts) if parts else 0.0
+
+
+def _held(word: Word, held: Sequence[bool]) -> list[str]:
+    """The word if all of it is there, else its parts that are; of pairs of characters, the stretches that they make."""
+    if _share(word, held) == 1:
+        return [word.text]
+    parts = [token.text for token, is_held in zip(word.tokens, held, strict=True) if is_held]
+    return parts if word.wholes else _stretches(word, held)
+
+
+def _stretches(word: Word, held: Sequence[bool]) -> list[str]:
+    stretches: list[str] = []
+    for at, is_held in enumerate(held):
+        if is_held and at and held[at - 1]:
+            stretches[-1] += word.tokens[at].text[-1]
+        elif is_held:
+            stretches.append(word.tokens[at].text)
+    return stretches
