@@ -217,6 +217,8 @@ def test_other_keys_and_the_admin_space_are_shut(start: Start, connect: Connect,
     served = session.declare_queryable("nokosu/1/ffff/**", lambda query: query.reply("nokosu/1/ffff/x", b"no"))
     assert get(other, "nokosu/1/ffff/**") == {}
     assert [key for key in get(other, f"@/{settings.zid}/**") if settings.zid in key] == []
+    assert get(other, f"@/{settings.zid}/router") == {}
+    assert len(get(other, f"@/{settings.zid}/router/linkstate/*")) > 0, "the graph alone is told, through the socket"
     other.put(f"@/{settings.zid}/router/config/plugins/rest", b"{}")
     served.undeclare()  # type: ignore[no-untyped-call]
 
@@ -239,7 +241,9 @@ def test_a_member_comes_in_by_tls_and_nobody_else(
             }
         }
 
-    assert get(connect(endpoint, **certificate(tls)), f"{KEYS}/rec/*") == {f"{KEYS}/rec/a": b"1"}
+    member = connect(endpoint, **certificate(tls))
+    assert get(member, f"{KEYS}/rec/*") == {f"{KEYS}/rec/a": b"1"}
+    assert get(member, f"@/{settings.zid}/router/linkstate/*") == {}
     secret = os.urandom(32)
     stranger = certificates.mint(
         [Secret(key_id(secret), 0, secret)], Secret(key_id(secret), 0, secret), bytes(16), now_ms=system_wall_clock()

@@ -79,7 +79,8 @@ def test_plugins_come_from_one_folder_and_rest_is_never_among_them() -> None:
 def test_members_may_do_everything_in_their_space_but_delete() -> None:
     access = made()["access_control"]
     assert (access["enabled"], access["default_permission"]) == (True, "deny")
-    (rule,) = access["rules"]
+    rule, graph = access["rules"]
+    assert graph["messages"] == ["query", "reply"]
     assert rule["permission"] == "allow"
     assert rule["flows"] == ["ingress", "egress"]
     assert rule["key_exprs"] == [f"{keys.space(SPACE)}/**", "@-digest/**", "@zid/**"]
@@ -87,8 +88,13 @@ def test_members_may_do_everything_in_their_space_but_delete() -> None:
         ["put", "declare_subscriber", "query", "declare_queryable", "reply", "liveliness_token",
          "declare_liveliness_subscriber", "liveliness_query"]
     )  # fmt: skip
-    assert access["policies"] == [{"rules": [rule["id"]], "subjects": [access["subjects"][0]["id"]]}]
-    assert set(access["subjects"][0]) == {"id"}, "everybody that TLS lets in"
+    everybody, socket = access["subjects"]
+    assert access["policies"] == [
+        {"rules": [rule["id"]], "subjects": [everybody["id"]]},
+        {"rules": [graph["id"]], "subjects": [socket["id"]]},
+    ]
+    assert set(everybody) == {"id"}, "everybody that TLS lets in"
+    assert socket["link_protocols"] == ["unixsock-stream"]
 
 
 def test_nobody_gets_in_without_a_certificate_of_the_space() -> None:
@@ -106,7 +112,7 @@ def test_nobody_gets_in_without_a_certificate_of_the_space() -> None:
 def test_it_keeps_to_itself_and_within_bounds() -> None:
     found = made()
     assert found["scouting"] == {"multicast": {"enabled": False}, "gossip": {"enabled": False}}
-    assert found["adminspace"]["permissions"] == {"read": False, "write": False}
+    assert found["adminspace"]["permissions"]["write"] is False
     assert found["queries_default_timeout"] == 600_000
     assert found["transport"]["shared_memory"] == {"enabled": False}
     assert found["transport"]["link"]["rx"]["max_message_size"] == limits.ENGINE_MESSAGE_BYTES_MAX == 64 * 2**20

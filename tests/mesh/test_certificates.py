@@ -89,6 +89,38 @@ def test_while_the_key_changes_old_and_new_members_meet(tmp_path: Path) -> None:
         shake_hands(sleeper, settled, tmp_path)
 
 
+# A blind hub: it has a key of its own, and no secret ------------------------------------------------------------------
+
+
+def hub(*trusted: Secret) -> Tls:
+    private, public = certificates.new_key()
+    roots, certificate = certificates.issue(trusted, public, "c0ffee", now_ms=now_ms())
+    return Tls(b"".join(roots), certificate, private)
+
+
+def test_a_blind_hub_and_the_members_trust_each_other(tmp_path: Path) -> None:
+    member, blind = certificates.mint([OLD], OLD, DEVICE, now_ms=now_ms()), hub(OLD)
+    shake_hands(member, blind, tmp_path)
+    shake_hands(blind, member, tmp_path)
+    shake_hands(hub(OLD), blind, tmp_path)
+
+
+def test_a_blind_hub_that_is_paired_while_the_key_changes_is_trusted_by_old_and_new_members(tmp_path: Path) -> None:
+    sleeper = certificates.mint([OLD], OLD, DEVICE, now_ms=now_ms())
+    settled = certificates.mint([NEW], NEW, DEVICE, now_ms=now_ms())
+    blind = hub(NEW, OLD)
+    for member in (sleeper, settled):
+        shake_hands(member, blind, tmp_path)
+        shake_hands(blind, member, tmp_path)
+
+
+def test_a_blind_hub_of_the_old_secret_is_refused_by_whoever_has_the_new_one_alone(tmp_path: Path) -> None:
+    settled = certificates.mint([NEW], NEW, DEVICE, now_ms=now_ms())
+    for client, server in ((settled, hub(OLD)), (hub(OLD), settled), (settled, hub(FOREIGN, OLD))):
+        with pytest.raises(ssl.SSLError):
+            shake_hands(client, server, tmp_path)
+
+
 @pytest.mark.parametrize("days", [-700, 3600])
 def test_a_clock_that_is_years_wrong_locks_no_device_out(tmp_path: Path, days: int) -> None:
     wrong = certificates.mint([OLD], OLD, DEVICE, now_ms=now_ms() - days * DAY_MS)

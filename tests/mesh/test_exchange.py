@@ -11,11 +11,11 @@ from nokosu import limits
 from nokosu.drafts import Change, Draft
 from nokosu.errors import Refused
 from nokosu.fold import Status
-from nokosu.mesh.exchange import PeerState
+from nokosu.mesh.exchange import PeerState, Put
 from nokosu.store import membership, roster
 from nokosu.store import vectors as store_vectors
 from nokosu.store.verify import verify
-from nokosu.testing import Faults, LoopbackMesh
+from nokosu.testing import DAY_MS, Faults, LoopbackMesh
 from nokosu.testing.account import visible
 from nokosu.testing.host import Host
 from nokosu.testing.loopback import SPACE_NAME
@@ -75,9 +75,21 @@ def test_a_save_by_another_process_is_put_once_and_nothing_is_put_again_after_a_
     mesh.crash(one)
     mesh.start(one)
     mesh.advance(5)
-    assert mesh.sent["put"] - before <= 2 * 2  # announcements: of the one that started, and of the one that sees it
+    announced = mesh.sent["put"] - before
+    assert 4 <= announced <= 6  # of the one that started and of the one that sees it; and again, as those may be lost
     assert mesh.is_quiet()
     assert peer_of(other, one).equal
+
+
+def test_before_it_ends_a_node_puts_what_was_just_saved_and_announces_it(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh()
+    one, _ = mesh.hosts
+    mesh.settle()
+    one.memory.save(Draft(text="Saved a moment before the end."), space=SPACE_NAME)
+    assert one.exchange is not None
+    kinds = [put.key.split("/")[3] for put in one.exchange.farewell() if isinstance(put, Put)]
+    assert kinds == ["rec", "vec"]
+    assert one.exchange.farewell() == [], "there is nothing more to say"
 
 
 def test_announcements_follow_changes_but_not_each_of_them(make_mesh: MakeMesh) -> None:
@@ -367,6 +379,28 @@ def test_what_a_revoked_device_purged_beyond_its_cut_comes_back_from_those_who_h
     assert mesh.settle()
     assert texts(one) == texts(other) == {"not yours to take"}
     assert not verify(other.database).problems
+
+
+def test_what_only_times_purged_is_pending_until_thirty_days_after_the_forget_was_seen(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh()
+    one, liar = mesh.hosts
+    memory = save(mesh, one, "kept for thirty days")
+    mesh.advance(3)
+    liar.memory.forget(memory)
+    liar.clock.skew_ms = 31 * DAY_MS
+    liar.memory.purge(memory)
+    liar.clock.skew_ms = 0
+    mesh.tell(liar)
+    mesh.advance(5)
+    assert visible(one)[memory][0] == Status.PURGED
+    assert peer_of(liar, one).pending == (memory,)
+    assert peer_of(one, liar).pending == ()
+    for host in mesh.hosts:
+        host.clock.skew_ms = 30 * DAY_MS
+    mesh.advance(limits.COMPARE_EVERY_SECONDS + 5)
+    assert peer_of(liar, one).pending == ()
+    assert b"kept for thirty days" not in one.path.read_bytes() + Path(f"{one.path}-wal").read_bytes()
+    assert not verify(one.database).problems
 
 
 def test_a_purged_memory_reaches_a_device_that_joins_later_without_its_text(make_mesh: MakeMesh) -> None:

@@ -24,7 +24,7 @@ def test_a_page_holds_a_thousand_records() -> None:
 @given(IDS, IDS)
 def test_the_names_of_announcements_and_tokens_read_back(space: bytes, device: bytes) -> None:
     assert keys.parse_vec(keys.vec(space, device)) == (space, device)
-    assert keys.parse_here(keys.here(space, device, "a1b2")) == (space, device, "a1b2")
+    assert keys.parse_here(keys.here(space, device, "a1b2", "c3")) == (space, device, "a1b2")
 
 
 LOG, HASH = "0a" * 16, "0b" * 16
@@ -49,3 +49,17 @@ def test_a_name_that_no_member_makes_is_no_name(tail: str) -> None:
 def test_a_wildcard_or_another_version_names_no_device(text: str) -> None:
     assert keys.parse_vec(text) is None
     assert keys.parse_here(text.replace("/vec/", "/here/")) is None
+    assert keys.parse_here(f"nokosu/1/{LOG}/here/{HASH}/a1") is None, "no router"
+
+
+@given(IDS)
+def test_the_token_of_a_zenohd_reads_back(space: bytes) -> None:
+    found = keys.parse_hub(keys.hub(space, "1.10.2", "0123456789abcdef", "a1b2"))
+    assert found == keys.Hub(space, "1.10.2", "0123456789abcdef", "a1b2")
+
+
+@pytest.mark.parametrize(
+    "end", ["", "1.10.2/ab/0a", "1.10.2/ab", "1.10.2/xy/a1", "1.*/ab/a1", "1.10.2/ab/a1/x", f"1.10.2/ab/{'a' * 33}"]
+)
+def test_what_is_no_token_of_a_zenohd_tells_of_none(end: str) -> None:
+    assert keys.parse_hub(f"nokosu/1/{LOG}/hub/{end}") is None

@@ -14,13 +14,16 @@ import pytest
 
 from nokosu import Query, config, limits, node_process
 from nokosu.clock import system_wall_clock
+from nokosu.engine.located import Engine
 from nokosu.errors import MeshError
 from nokosu.mesh import node
 from nokosu.mesh.runner import SpaceRunner
 from nokosu.mesh.session import Means
+from nokosu.mesh.supervisor import EngineMeans
 from nokosu.mesh.transport import Settings
 from nokosu.mesh.zenoh_session import ZenohTransport
 from nokosu.store import membership, roster
+from tests import engines
 from tests.homes import Home, eventually, stop, verified
 from tests.mesh.sharing import SPACE, free_port, opened, share
 
@@ -228,6 +231,47 @@ def test_a_store_that_cannot_be_opened_is_tried_again(two: Two, runner: Start) -
     aside.rename(store)
     desktop = runner(two.desktop)
     eventually(lambda: reaches(laptop) and reaches(desktop), 15)
+
+
+# With a zenohd beside it: here a router without storages, for which the real one stands in tests/system -----------------
+
+
+def engine_of(home: Home, find: Callable[[], Engine]) -> EngineMeans:
+    return EngineMeans(
+        home=home.home, find=find, open_transport=ZenohTransport, wall_clock=system_wall_clock, random=os.urandom
+    )
+
+
+def test_through_a_zenohd_the_same_is_carried_and_one_that_is_killed_is_started_again(
+    two: Two, runner: Start, tmp_path: Path
+) -> None:
+    engine = engine_of(two.laptop, lambda: engines.router(tmp_path / "engine"))
+    laptop, desktop = runner(two.laptop, engine=engine), runner(two.desktop)
+    eventually(lambda: reaches(laptop) and reaches(desktop), 15)
+    first = laptop.engine()
+    assert first is not None
+    assert laptop.listening is not None
+    assert laptop.listening.port == two.port
+    os.kill(first.pid, signal.SIGKILL)
+    eventually(lambda: "zenohd has ended" in laptop.error, 10)
+    two.save(two.desktop, "Written while it was down.")
+    desktop.store_changed()
+    eventually(lambda: reaches(laptop) and reaches(desktop), 20)
+    again = laptop.engine()
+    assert again is not None
+    assert (again.zid, again.restarts, laptop.error) == (first.zid, 1, "")
+    assert finds(two.laptop, "written")() == 1
+
+
+def test_where_the_engine_is_missing_the_space_says_so_and_nothing_else_carries_it(two: Two, runner: Start) -> None:
+    def missing() -> Engine:
+        raise MeshError("there is no zenohd here")
+
+    laptop = runner(two.laptop, engine=engine_of(two.laptop, missing))
+    eventually(lambda: laptop.error == "there is no zenohd here", 5)
+    assert (laptop.engine(), laptop.listening, laptop.report(2).peers) == (None, None, ())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", two.port))
 
 
 # May it at all? -------------------------------------------------------------------------------------------------------

@@ -73,6 +73,27 @@ def test_on_macos_it_is_a_launch_agent(at_home: Config) -> None:
     assert not path.exists()
 
 
+def test_it_is_started_anew_by_the_system_where_that_starts_it(at_home: Config) -> None:
+    system = System()
+    blind = msgspec.structs.replace(at_home, engine_folder=Path("/opt/engine"))
+    (blind.home / "hub.json").touch()
+    service.install(at_home, system, platform="linux")
+    system.ran.clear()
+    assert service.restart(blind, system, platform="linux")
+    assert system.ran == ["systemctl --user daemon-reload", "systemctl --user enable --now nokosu-node.service"]
+    assert 'Environment="NOKOSU_ENGINE=/opt/engine"' in unit(at_home).read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", ["node.stopped", "nothing"])
+def test_what_was_stopped_or_carries_nothing_is_not_started_anew(at_home: Config, name: str) -> None:
+    system = System()
+    service.install(at_home, system, platform="linux")
+    system.ran.clear()
+    (at_home.home / name).touch()
+    assert not service.restart(at_home, system, platform="linux")
+    assert system.ran == []
+
+
 def test_where_the_system_refuses_nothing_is_left_behind(at_home: Config) -> None:
     with pytest.raises(MeshError, match="no bus"):
         service.install(at_home, System("enable"), platform="linux")

@@ -82,11 +82,11 @@ def token(transport: Transport, device: str = "dd") -> str:
 
 
 def ask(transport: Transport, selector: str, **more: Any) -> tuple[list[tuple[str, bytes]], bool]:
-    """All answers to a question, and whether it failed."""
+    """The names and payloads of all answers to a question, and whether it failed."""
     answers: list[tuple[str, bytes]] = []
     ended: Queue[bool] = Queue()
     settings = {"seconds": WAIT, "bytes_max": limits.CALL_BYTES_MAX, **more}
-    transport.get(selector, lambda *found: answers.append(found), ended.put, **settings)
+    transport.get(selector, lambda found: answers.append((found.key, found.payload)), ended.put, **settings)
     return answers, ended.get(timeout=WAIT * 2)
 
 

@@ -72,6 +72,8 @@ def config(settings: EngineSettings, engine: Engine) -> dict[str, Any]:
             "retry": {"period_init_ms": 500, "period_max_ms": 4000, "period_increase_factor": 2},
         },
         **quiet(),
+        # By the socket alone, as `_access` has it.
+        "adminspace": {"enabled": True, "permissions": {"read": True, "write": False}},
         "queries_default_timeout": 600_000,  # alignment asks without a timeout of its own, and an answer is one message
         "transport": {
             "unicast": {"max_sessions": limits.SESSIONS_MAX},
@@ -82,7 +84,7 @@ def config(settings: EngineSettings, engine: Engine) -> dict[str, Any]:
             },
             "shared_memory": {"enabled": False},
         },
-        "access_control": _access(keys),
+        "access_control": _access(keys, f"@/{settings.zid}/router/linkstate/*"),
         **plugins.loading(engine.plugins, storages),
     }
 
@@ -111,9 +113,10 @@ def _tls(settings: EngineSettings) -> dict[str, Any]:
     }
 
 
-def _access(keys: str) -> dict[str, Any]:
+def _access(keys: str, graph: str) -> dict[str, Any]:
     """Whoever TLS, or the socket's folder, lets in may do everything but delete, below the keys of the space. Digests and
-    alignment have names of their own, which `**` does not cover.
+    alignment have names of their own, which `**` does not cover. Whoever comes by the socket may also ask for the *graph*
+    of routers: that alone tells who is gone without a sign.
     """
     return {
         "enabled": True,
@@ -125,10 +128,20 @@ def _access(keys: str) -> dict[str, Any]:
                 "flows": ["ingress", "egress"],
                 "messages": list(_ALLOWED),
                 "key_exprs": [f"{keys}/**", "@-digest/**", "@zid/**"],
-            }
+            },
+            {
+                "id": "graph",
+                "permission": "allow",
+                "flows": ["ingress", "egress"],
+                "messages": ["query", "reply"],
+                "key_exprs": [graph],
+            },
         ],
-        "subjects": [{"id": "members"}],
-        "policies": [{"rules": ["space"], "subjects": ["members"]}],
+        "subjects": [{"id": "members"}, {"id": "socket", "link_protocols": [_SOCKET]}],
+        "policies": [
+            {"rules": ["space"], "subjects": ["members"]},
+            {"rules": ["graph"], "subjects": ["socket"]},
+        ],
     }
 
 

@@ -57,6 +57,15 @@ def parse(text: str, *, field: str = "address") -> Address:
     raise UsageError(f"{field}: {text[:60]!a} is not HOST:PORT, such as {example}", field=field)
 
 
+def is_address(text: str) -> bool:
+    """Whether it can be read as a host and a port."""
+    try:
+        parse(text)
+    except UsageError:
+        return False
+    return True
+
+
 def ip(text: str, *, field: str) -> str:
     """Read the address of an interface of this machine, without a port.
 

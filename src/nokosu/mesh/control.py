@@ -106,7 +106,10 @@ def status(config: Config) -> dict[str, Any] | None:
     """What the running node says of itself; None when none runs.
 
     `pid`, `version`, `started` (milliseconds since 1970), and `spaces`, each with `name`, `id`, `port`, `address`,
-    `addresses`, `queue`, `error`, `links` and `peers`; a peer has the fields of `exchange.PeerState`, its ids in hex.
+    `addresses`, `queue`, `error`, `links`, `peers`, `engine`, `zenohd` (the fields of `supervisor.EngineState`, None while it
+    does not run) and `storages`. A peer has the fields of `exchange.PeerState`, its ids in hex; a storage those of
+    `storages.StorageState`, `pending` as a number, its `name` in the roster, and whether it is our `own`. A blind hub's node
+    says `blind` as well, and of its space the `devices` that are connected.
 
     Raises:
         MeshError: it does not answer.
@@ -122,7 +125,8 @@ def sync(config: Config, seconds: float, space: str = "") -> dict[str, Any] | No
     no node runs.
 
     `done` says whether it is so; `spaces` has for each, or for the one that is named, its `name` and `devices`: `device`,
-    `name`, `reachable`, `equal`, `missing` (here), `behind` (there) and `seen_ms`.
+    `name`, `reachable`, `equal`, `missing` (here), `behind` (there) and `seen_ms`; and its `hubs`, as in `status` the
+    `storages`.
 
     Raises:
         MeshError: it does not answer.

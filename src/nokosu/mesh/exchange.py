@@ -1,12 +1,14 @@
 """The exchange: one space on one node, without a thread, a socket or a wait of its own.
 
-Whoever drives it hands in what arrived (`live`, `answered`, `ended`, `appeared`, `vanished`, `store_changed`: from any
-thread, each returns at once), calls `work` when `due` says so or after an input, and sends what `work` returns. The node
-does that with Zenoh, `nokosu.testing.LoopbackMesh` with a network made of faults. DESIGN.md tells the path of one record.
+Whoever drives it hands in what arrived (`live`, `answered`, `ended`, `appeared`, `vanished`, `storage_appeared`,
+`storage_vanished`, `store_changed`: from any thread, each returns at once), calls `work` when `due` says so or after an
+input, and sends what `work` returns. The node does that with Zenoh, `nokosu.testing.LoopbackMesh` with a network made of
+faults. DESIGN.md tells the path of one record.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,7 +18,6 @@ from msgspec import Struct
 
 from nokosu import clock, ids, limits
 from nokosu.errors import RecordRefused, StoreError, UnknownKey
-from nokosu.fold import Status
 from nokosu.mesh import keys, publisher, reconcile, vectors
 from nokosu.mesh.inbox import Inbox, Sample
 from nokosu.mesh.publisher import Announcer, Outbox, Put
@@ -24,9 +25,10 @@ from nokosu.mesh.receiver import Arrived, Circle, Received, Receiver
 from nokosu.mesh.reconcile import Get, Matter, Peer, Reconcile
 from nokosu.mesh.refusals import NOBODY, Refusals
 from nokosu.mesh.seal import OVERHEAD_BYTES, Keyring
+from nokosu.mesh.storages import About, Storages, StorageState
 from nokosu.mesh.vectors import Heard
 from nokosu.records import Kind
-from nokosu.store import membership, roster
+from nokosu.store import index, membership, roster
 from nokosu.store import vectors as store_vectors
 from nokosu.store.connection import Database
 from nokosu.store.log import Head, Log
@@ -34,7 +36,7 @@ from nokosu.store.roster import Secret, Space
 from nokosu.store.sqlite import Connection
 from nokosu.store.vectors import Ahead, Announcement
 
-__all__ = ["Exchange", "Get", "PeerState", "Put"]
+__all__ = ["Exchange", "Get", "PeerState", "Put", "StorageState"]
 
 _BATCH: Final = 64  # samples looked at in one go: about 20 ms
 _KEY_CHARS_MAX: Final = 256
@@ -105,12 +107,22 @@ class Exchange:
             self._key = roster.signing_key(connection)
             known = store_vectors.known(connection, space)
             purged = connection.rows(
-                "SELECT id FROM memory WHERE space = ? AND status = ? ORDER BY n DESC LIMIT ?",
-                (space.n, Status.PURGED, limits.PENDING_PURGES_MAX),
+                "SELECT DISTINCT memory FROM erased WHERE space = ? LIMIT ?",
+                (space.n, limits.PENDING_PURGES_MAX),
             )
         self._refusals = Refusals(database, space, wall_clock)
         self._receiver = Receiver(database, log, space, self._refuse)
-        self._reconcile = Reconcile(space, self._own.id, node, self._receiver.bodiless)
+        numbers = itertools.count(1)
+        self._reconcile = Reconcile(space, self._own.id, node, self._receiver.bodiless, numbers)
+        self._storages = Storages(
+            database,
+            space,
+            self._own.id,
+            numbers=numbers,
+            random=random,
+            wall_clock=wall_clock,
+            monotonic=monotonic,
+        )
         self._outbox = Outbox(space)
         self._announcer = Announcer()
         self._secrets: list[Secret] = []
@@ -148,10 +160,10 @@ class Exchange:
             self.dropped += 1
             self._vectors_at = 0.0
 
-    def answered(self, id: int, key: str, payload: bytes) -> None:
-        """An answer to a `Get` came."""
+    def answered(self, id: int, key: str, payload: bytes, *, replier: str = "", stamp: int | None = None) -> None:
+        """An answer to a `Get` came, from the node or zenohd *replier*; *stamp* is when it was put, if it lay in a storage."""
         if len(key) <= _KEY_CHARS_MAX and len(payload) <= max(_RECORD_SEALED_MAX, _VECTOR_SEALED_MAX):
-            self._inbox.put_answer(id, key, payload)
+            self._inbox.put_answer(id, key, payload, replier=replier, stamp=stamp or 0)
 
     def ended(self, id: int, failed: bool) -> None:
         """There are no more answers to a `Get`; *failed* when the device was not reached, or stopped in the middle."""
@@ -164,6 +176,15 @@ class Exchange:
     def vanished(self, device: bytes, node: str) -> None:
         """A node's liveliness token is gone."""
         self._do(lambda: self._reconcile.vanished(device, node, self._monotonic()))
+
+    def storage_appeared(self, zid: str, version: str, fingerprint: str) -> None:
+        """A zenohd's token is there: its storages answer, under its own Zenoh id *zid*."""
+        hub = keys.Hub(self._space.id, version, fingerprint, zid)
+        self._do(lambda: self._storages.appeared(hub, self._monotonic()))
+
+    def storage_vanished(self, zid: str) -> None:
+        """A zenohd's token is gone."""
+        self._do(lambda: self._storage_vanished(zid))
 
     def store_changed(self) -> None:
         """Somebody may have written to the store."""
@@ -199,9 +220,22 @@ class Exchange:
         finally:
             for done in ended:
                 self._reconcile.ended(done.get, now, failed=done.failed)
+                self._storages.ended(done.get, now, failed=done.failed)
                 self._is_planning = True
         out += self._plan(now)
         return out
+
+    def farewell(self) -> list[Put | Get]:
+        """What to send before the end: a hub may be the only one that others meet from now on, and nobody looks there for
+        records that no announcement tells of.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        now = self._monotonic()
+        self._must_look = self._must_publish = True
+        circle = self._look(now)
+        return [*self._publish(circle, now), *self._announce(circle, now, at_once=self._announcer.has_news)]
 
     @property
     def due(self) -> float | None:
@@ -220,6 +254,7 @@ class Exchange:
             self._vectors_at,
             self._refusals.due(),
             self._reconcile.due(now),
+            self._storages.due(now) if self._is_member() else None,
             self._receiver.bodiless.due(),
         )
         soonest = min(time for time in times if time is not None)
@@ -234,7 +269,13 @@ class Exchange:
             return [
                 self._state(peer, holds, now, seen.get(peer.device))
                 for _, peer in sorted(self._reconcile.peers.items())
+                if not peer.storage
             ]
+
+    def storages(self) -> list[StorageState]:
+        """Every storage that is there or was since this node started; from the thread that calls `work`."""
+        with self._database.reading() as connection:
+            return self._storages.states(connection)
 
     # Receive ----------------------------------------------------------------------------------------------------------
 
@@ -257,6 +298,7 @@ class Exchange:
                 self._secrets = secrets
                 circle = self._circle = Circle(members, Keyring(secrets, random=self._random), ended)
                 self._reconcile.roster_changed(connection, circle.counts)
+                self._storages.roster_changed(now)
                 self._rekey_at = self._turn_to_rekey(connection, circle, now)
                 self._is_planning = True
         self._must_look = False
@@ -293,6 +335,7 @@ class Exchange:
                 arrived = self._open(sample, circle, now)
             except UnknownKey:
                 self._reconcile.unknown_key(self._sender(sample), now)
+                self._storages.unknown_key()
                 self._refuse(NOBODY, "unknown key")
                 self._is_planning = True
                 continue
@@ -310,14 +353,33 @@ class Exchange:
                 self._hear(sample, circle, now)
                 return None
             return self._receiver.open(sample, circle)
+        if (about := self._storages.about(sample.get)) is not None:
+            return self._open_stored(sample, about, circle, now)
         asked = self._reconcile.asked.get(sample.get)
-        if asked is None or not tail.startswith(f"dev/{asked.get.device.hex()}/"):
+        if asked is None or not tail.startswith("rec/" if asked.get.storage else f"dev/{asked.get.device.hex()}/"):
             self._refuse(NOBODY, "key")
             return None
         if asked.matter == Matter.VECTOR:
             self._hear(sample, circle, now)
             return None
-        return self._receiver.open(sample, circle)
+        arrived = self._receiver.open(sample, circle)
+        if arrived is not None and asked.get.storage:
+            self._storages.brought(asked.get.storage, tail[len("rec/") :])
+        return arrived
+
+    def _open_stored(self, sample: Sample, about: About, circle: Circle, now: float) -> Arrived | None:
+        """What lies in a storage: a record of the roster that tells a secret, or something to be noted."""
+        if about == About.ROSTER:
+            return self._receiver.open(sample, circle)
+        if about == About.AUDIT:
+            self._storages.saw(sample, circle.keyring)
+            return None
+        named = keys.parse_vec(sample.key)
+        if named is not None:
+            self._storages.found(sample, named[1])
+            if circle.counts(named[1]):  # that a revoked device's is left there is nobody's fault
+                self._hear(sample, circle, now)
+        return None
 
     def _hear(self, sample: Sample, circle: Circle, now: float) -> None:
         """An announcement came, live or as an answer."""
@@ -334,17 +396,32 @@ class Exchange:
             self._refuse(device, error.field)
             return
         said = heard.announcement
+        if sample.get is not None and self._storages.about(sample.get) == About.LOOK:
+            self._heard_in_storage(sample.get, heard, now)
+            return
         offset = said.wall - self._wall_clock() if sample.get is None else None
         is_news = self._reconcile.heard(said, now, live_offset_ms=offset)
         if is_news and device != self._own.id:  # a copy of this device speaks for itself
             self._keep(heard, now)
         self._is_planning = True
 
+    def _heard_in_storage(self, get: int, heard: Heard, now: float) -> None:
+        said = heard.announcement
+        if said.device == self._own.id:
+            if said.node == self._node:  # else it is of a copy of this device, and hides ours
+                self._storages.found_own(get, said.counter)
+            self._counter = max(self._counter, said.counter)  # a copy of this store, put back, may have counted further
+        if self._reconcile.heard_in_storage(self._storages.zid(get), said, now):
+            self._is_planning = True
+            if said.device != self._own.id:
+                self._keep(heard, now)
+
     def _sender(self, sample: Sample) -> bytes | None:
         """The device that a sample came from, as far as its name tells."""
         if sample.get is not None:
             asked = self._reconcile.asked.get(sample.get)
-            return asked.get.device if asked is not None else None
+            if asked is not None:
+                return asked.get.device
         named = keys.parse_vec(sample.key)
         if named is not None:
             return named[1]
@@ -371,7 +448,8 @@ class Exchange:
             self._vectors_at = now + limits.ANNOUNCE_SPACING_SECONDS + limits.ANNOUNCE_QUIET_SECONDS
         if result.roster_changed or (result.new and self._circle is not None and self._circle.has_revoked):
             self._must_look = True  # a record of any kind may complete the chain to a cut-off
-        self._purged(result.scrubbed, now)
+        named = {one.record.core.memory for one in result.new if one.record.core.kind == Kind.PURGE}
+        self._purged(result.scrubbed | named, now)
         if result.new:
             self._survey(now)
             self._is_planning = True
@@ -398,23 +476,25 @@ class Exchange:
     def _survey(self, now: float) -> None:
         """What we hold may have changed."""
         self._heads = self._log.vector(self._space)
+        self._storages.changed()
         self._announcer.look(self._news(), now)
 
     def _news(self) -> News:
         return tuple(self._heads), tuple(self._pending), self._ahead
 
-    def _announce(self, circle: Circle, now: float) -> list[Put]:
+    def _announce(self, circle: Circle, now: float, *, at_once: bool = False) -> list[Put]:
         """Our vector, if it is time, after the old bytes of what was purged are gone."""
         self._truncate(now)
-        if not self._is_member() or self._announcer.due(now) > now:
+        if not self._is_member() or (self._announcer.due(now) > now and not at_once):
             return []
         news = self._news()
         heard = vectors.signed(self._announcement(*news), self._key)
-        self._counter = heard.announcement.counter
+        self._counter = self._storages.counter = heard.announcement.counter
         self._keep(heard, now)
         self._write_vectors()  # ours at once: its counter must not be used again, and the shelf serves it
         self._announcer.told(news, now)
-        return [Put(keys.vec(self._space.id, self._own.id), vectors.sealed(heard, circle.keyring))]
+        sealed = vectors.sealed(heard, circle.keyring)
+        return [Put(keys.vec(self._space.id, self._own.id), sealed, self._storages.own_stamp)]
 
     def _announcement(
         self, heads: tuple[Head, ...], pending: tuple[str, ...], ahead: tuple[Ahead, ...]
@@ -458,6 +538,7 @@ class Exchange:
             self._write_vectors()
         if self._rekey_at is not None and self._rekey_at <= now:
             self._rekey()
+        self._storages.write_down(now)
         self._refusals.write(now)
 
     def _write_vectors(self) -> None:
@@ -472,6 +553,7 @@ class Exchange:
         for memory in memories:
             self._pending[memory] = None
             self._truncate_at = now
+            self._storages.purged()
         while len(self._pending) > limits.PENDING_PURGES_MAX:
             del self._pending[next(iter(self._pending))]
 
@@ -479,16 +561,21 @@ class Exchange:
         if self._truncate_at is None or self._truncate_at > now:
             return
         if self._database.truncate_wal(wait_ms=_TRUNCATE_WAIT_MS):
-            self._pending.clear()
+            self._pending = dict.fromkeys(self._kept_purges())
             self._truncate_at = None
         else:
             self._truncate_at = now + _TRUNCATE_AGAIN_SECONDS
         self._announcer.look(self._news(), now)
 
+    def _kept_purges(self) -> list[str]:
+        """Purged memories whose text this device keeps for its time."""
+        with self._database.reading() as connection:
+            return index.kept_purges(connection, self._space.n)[: limits.PENDING_PURGES_MAX]
+
     # Reconcile --------------------------------------------------------------------------------------------------------
 
-    def _plan(self, now: float) -> list[Get]:
-        """What to ask for, when something happened that may have changed it, or its time has come."""
+    def _plan(self, now: float) -> list[Put | Get]:
+        """What to ask for, and what a storage lacks, when something happened that may have changed it, or its time has come."""
         if self._vectors_at is not None and self._vectors_at <= now:
             self._vectors_at = None
             self._reconcile.ask_for_vectors()
@@ -497,20 +584,28 @@ class Exchange:
             self._compare_at = now + limits.COMPARE_EVERY_SECONDS
             self._reconcile.ask_for_vectors(older_than=now - 1.5 * limits.ANNOUNCE_EVERY_SECONDS)
             self._look_behind_gaps(now)
+            self._purged(self._log.scrub_due(self._space), now)
+            self._storages.purged()  # a text that was kept for its time may be gone since
             self._is_planning = True
-        for id in self._reconcile.overdue(now):
+        for id in (*self._reconcile.overdue(now), *self._storages.overdue(now)):
             self._inbox.end(id, failed=True)
-        due = self._reconcile.due(now)
-        is_due = self._is_planning or (due is not None and due <= now)
+        dues = (self._reconcile.due(now), self._storages.due(now))
+        is_due = self._is_planning or any(due is not None and due <= now for due in dues)
         self._is_planning = False
         if not is_due or not self._is_member():
             return []
         with self._database.reading() as connection:
-            gets = self._reconcile.plan(connection, self._heads, now)
+            out: list[Put | Get] = [*self._reconcile.plan(connection, self._heads, now)]
+            if self._circle is not None:
+                out += self._storages.plan(connection, self._circle.keyring, now)
         self._is_planning |= self._reconcile.is_following
-        for get in gets:
-            self._inbox.expect(get.id)
-        return gets
+        for get in out:
+            if isinstance(get, Get):
+                self._inbox.expect(get.id, get.storage)
+        if self._storages.must_announce:
+            self._storages.must_announce = False
+            self._announcer.hurry()
+        return out
 
     def _look_behind_gaps(self, now: float) -> None:
         """What waits behind a gap for longer than a minute is told: nobody may have what is missing before it."""
@@ -522,13 +617,18 @@ class Exchange:
 
     def _compare_with_all(self) -> None:
         self._reconcile.ask_for_vectors()
+        self._storages.ask_all(self._monotonic())
         self._announcer.hurry()
         self._must_publish = self._is_planning = True
 
     def _appeared(self, device: bytes, node: str) -> None:
         if self._reconcile.appeared(device, node):
-            self._announcer.hurry()
+            self._announcer.hurry(self._monotonic() + limits.ANNOUNCE_AGAIN_SECONDS)
             self._is_planning = True
+
+    def _storage_vanished(self, zid: str) -> None:
+        self._storages.vanished(zid)
+        self._reconcile.storage_vanished(zid)
 
     # Below ------------------------------------------------------------------------------------------------------------
 

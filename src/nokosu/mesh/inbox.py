@@ -15,17 +15,21 @@ from nokosu import limits
 
 
 class Sample(Struct, frozen=True):
-    """A payload and the name it came under; `get` is the question that it answers, None for what came live."""
+    """A payload and the name it came under; `get` is the question that it answers, None for what came live; `stamp` when it
+    was put, where it lay in a storage.
+    """
 
     key: str
     payload: bytes
     get: int | None
+    stamp: int = 0
 
 
 class _Row:
-    """The answers to one question so far. `failed` is None until it has ended."""
+    """The answers to one question so far, of one replier or of any. `failed` is None until it has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, replier: str) -> None:
+        self.replier = replier
         self.samples: deque[Sample] = deque()
         self.count = 0
         self.failed: bool | None = None
@@ -63,16 +67,16 @@ class Inbox:
             self._live.append(Sample(key, payload, None))
             return True
 
-    def expect(self, get: int) -> None:
-        """Answers to this question are welcome from now on."""
+    def expect(self, get: int, replier: str = "") -> None:
+        """Answers to this question are welcome from now on; with *replier*, only those that it gives."""
         with self._lock:
-            self._rows[get] = _Row()
+            self._rows[get] = _Row(replier)
 
-    def put_answer(self, get: int, key: str, payload: bytes) -> None:
+    def put_answer(self, get: int, key: str, payload: bytes, *, replier: str = "", stamp: int = 0) -> None:
         """Keep an answer, if it was asked for and there is room; a question that was answered too much has failed."""
         with self._lock:
             row = self._rows.get(get)
-            if row is None or row.failed is not None:
+            if row is None or row.failed is not None or (row.replier and row.replier != replier):
                 return
             row.count += 1
             full = self._answer_bytes + len(payload) > limits.ANSWERS_BYTES_MAX
@@ -81,7 +85,7 @@ class Inbox:
                 row.failed = True
                 return
             self._answer_bytes += len(payload)
-            row.samples.append(Sample(key, payload, get))
+            row.samples.append(Sample(key, payload, get, stamp))
 
     def end(self, get: int, failed: bool) -> None:
         """There are no more answers to this question."""

@@ -11,15 +11,18 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
-from nokosu import fold, ids, limits, records
+from nokosu import clock, fold, ids, limits, records
 from nokosu.errors import NokosuError, PairingError, RecordRefused, Refused, UsageError
 from nokosu.identity import boxes, secrets
 from nokosu.mesh import addresses, pairing, pairing_wire, seal
 from nokosu.mesh.pairing import (
     Acceptance,
+    Application,
     Done,
+    HubPlace,
     Introduction,
     Preview,
     Reason,
@@ -28,6 +31,8 @@ from nokosu.mesh.pairing import (
     WelcomeSecret,
 )
 from nokosu.mesh.pairing_wire import Session
+from nokosu.mesh.pairing_words import REVOKED_HINT, explained, refused
+from nokosu.records import Hub
 from nokosu.store import membership, moving, roster
 from nokosu.store.connection import Database
 from nokosu.store.log import Log
@@ -41,25 +46,29 @@ _PORTS_TRIED_MAX: Final = 64
 
 
 class Store(Struct, frozen=True):
-    """What both ends need of this device: its database and log, randomness, and which nokosu this is."""
+    """What both ends need of this device: its database and log, randomness, which nokosu this is, and the time."""
 
     database: Database
     log: Log
     random: ids.Random
     version: str
+    wall_clock: clock.WallClock = clock.system_wall_clock
 
 
 # The inviter ----------------------------------------------------------------------------------------------------------
 
 
 class Joined(Struct, frozen=True, kw_only=True):
-    """Who joined: `memories` it brings along; `again` if it was a member before; how many other devices have its name."""
+    """Who joined: `memories` it brings along; `again` if it was a member before; whether it is a *hub* from now on; how many
+    other devices have its name.
+    """
 
     device: bytes
     name: str
     version: str
     memories: int
     again: bool
+    hub: bool
     namesakes: int
 
 
@@ -74,7 +83,7 @@ def invitable(connection: Connection, name: str) -> Space:
         raise Refused("space: local never leaves this device", hint="nokosu space create NAME", field="space")
     space = roster.space_named(connection, name)
     if any(member.own and member.revoked for member in roster.members(connection, space)):
-        raise Refused(f"space: this device was revoked from {name}", hint=_REVOKED_HINT, field="space")
+        raise Refused(f"space: this device was revoked from {name}", hint=REVOKED_HINT, field="space")
     return space
 
 
@@ -86,7 +95,7 @@ def listening(store: Store, space: Space, address: str, port: int = 0) -> Listen
     """
     with store.database.reading() as connection:
         before = roster.listening(connection, space)
-    return Listening(port or (before.port if before is not None else _free_port(store.random, address)), address)
+    return Listening(port or (before.port if before is not None else free_port(store.random, address)), address)
 
 
 def listen(store: Store, space: Space, where: Listening) -> None:
@@ -116,24 +125,41 @@ def admit(
     Raises:
         PairingError: it may not join, does not want to, or was lost on the way.
     """
-    said = session.hear(Introduction)
+    said = session.hear_first()
+    if not isinstance(said, Introduction):
+        raise refused(session, Reason.DEVICE_INVITED if isinstance(said, Application) else Reason.MEMBER_WAITS)
+    return admit_introduced(session, store, space, where, said, tell=tell)
+
+
+def admit_introduced(
+    session: Session,
+    store: Store,
+    space: Space,
+    where: Listening | None,
+    said: Introduction,
+    *,
+    tell: Callable[[Introduction], None],
+    dialled: str = "",
+) -> Joined:
+    """The same for a device that has introduced itself; *dialled* is the host at which it was reached, if it was called.
+    This device goes on as it is, where it is not told to listen.
+    """
     pairing.check_introduction(session.channel, said)
     with store.database.reading() as connection:
         reason = _kept_out(connection, space, records.device_id(said.key))
         preview = _preview(connection, space, store.version)
     if reason is not None:
-        session.refuse(reason)
-        raise PairingError(_NOT_ADMITTED[reason].format(name=_named(said)))
+        raise refused(session, reason, name=_named(said))
     tell(said)
     session.say(preview)
     try:
         accepted = session.hear(Acceptance, seconds=limits.PAIRING_ANSWER_SECONDS)
-        joined = _admitted(store, space, where, said, accepted)
+        joined = _admitted(store, space, where, said, accepted, dialled=dialled)
         with store.database.reading() as connection:
             welcome = _welcome(connection, space)
         session.say(welcome)
-    except pairing.Refused as refused:
-        raise _explained(refused, _named(said)) from refused
+    except pairing.Refused as error:
+        raise explained(error, _named(said)) from error
     except NokosuError as error:
         if not isinstance(error, PairingError):
             session.refuse(Reason.FAILED)
@@ -168,7 +194,9 @@ def _preview(connection: Connection, space: Space, version: str) -> Preview:
     )
 
 
-def _admitted(store: Store, space: Space, where: Listening, said: Introduction, accepted: Acceptance) -> Joined:
+def _admitted(
+    store: Store, space: Space, where: Listening | None, said: Introduction, accepted: Acceptance, *, dialled: str
+) -> Joined:
     device = records.device_id(said.key)
     with store.database.write() as connection:
         if roster.space_with(connection, space.id) is None or moving.target_of(connection, space) is not None:
@@ -177,7 +205,8 @@ def _admitted(store: Store, space: Space, where: Listening, said: Introduction, 
             raise Refused(f"{_named(said)} was revoked a moment ago")
         members = roster.members(connection, space)
         known = _member(members, device)
-        _listen(connection, space, where)
+        if where is not None:
+            _listen(connection, space, where)
         if known is None:
             membership.admit(
                 store.log,
@@ -190,14 +219,33 @@ def _admitted(store: Store, space: Space, where: Listening, said: Introduction, 
         after = roster.members(connection, space)
         member = _member(after, device)
         assert member is not None
+        if accepted.hub is not None:
+            at = msgspec.structs.replace(accepted.hub, addresses=reached_at(accepted.hub, dialled))
+            note_hub(store, connection, space, member, at)
         return Joined(
             device=device,
             name=member.device.name,
             version=clean_name(said.version),
             memories=accepted.memories,
             again=known is not None,
+            hub=accepted.hub is not None,
             namesakes=sum(one.device.name == member.device.name and not one.revoked for one in after) - 1,
         )
+
+
+def note_hub(store: Store, connection: Connection, space: Space, member: Member, place: HubPlace) -> None:
+    """Have a member be a reading hub of a space from now on, unless that is known."""
+    hub = Hub(zid=place.zid, name=member.device.name, addresses=place.addresses, blind=False, device=member.device.id)
+    known = {one.zid: one for one in roster.hubs(connection, space)}.get(hub.zid)
+    if known is None or not set(hub.addresses) <= set(known.addresses) or known.name != hub.name:
+        membership.set_hub(store.log, connection, space, hub)
+
+
+def reached_at(place: HubPlace, dialled: str) -> tuple[str, ...]:
+    """Where a hub may be called: first where it was just now, if it was."""
+    here = [addresses.shown(dialled, place.port)] if dialled else []
+    told = [one for one in place.addresses if addresses.is_address(one)]
+    return tuple(dict.fromkeys([*here, *told]))[: limits.ADDRESSES_MAX]
 
 
 def _welcome(connection: Connection, space: Space) -> Welcome:
@@ -218,12 +266,17 @@ def _welcome(connection: Connection, space: Space) -> Welcome:
     )
 
 
-def _free_port(random: ids.Random, address: str) -> int:
+def free_port(random: ids.Random, address: str) -> int:
+    """A port to listen at for good.
+
+    Raises:
+        PairingError: none is free.
+    """
     for _ in range(_PORTS_TRIED_MAX):
         port = _PORTS[int.from_bytes(random(4), "big") % len(_PORTS)]
         if pairing_wire.is_free(address, port):
             return port
-    raise PairingError(f"no free port was found on {address}", hint="nokosu invite --port PORT")
+    raise PairingError(f"no free port was found on {address}", hint="say one: --port PORT")
 
 
 # The joiner -----------------------------------------------------------------------------------------------------------
@@ -255,8 +308,9 @@ class Entered(Struct, frozen=True, kw_only=True):
     moving: int
 
 
-def knock(session: Session, store: Store, *, name: str | None = None) -> Plan:
-    """Introduce this device, and find out what joining means here; *name* is what the space is to be called.
+def knock(session: Session, store: Store, *, name: str | None = None, hub: bool = False) -> Plan:
+    """Introduce this device, and find out what joining means here; *name* is what the space is to be called, and a *hub*
+    says at once that it is to be one.
 
     Raises:
         Refused: it cannot be joined from here; the message says why, the hint what to do.
@@ -266,12 +320,14 @@ def knock(session: Session, store: Store, *, name: str | None = None) -> Plan:
         own = roster.own_device(connection)
         key, box = roster.signing_key(connection), boxes.public_key(roster.box_private_key(connection))
     session.say(
-        pairing.introduction(session.channel, key, box, own.name[: limits.DEVICE_NAME_CHARS_MAX], store.version)
+        pairing.introduction(
+            session.channel, key, box, own.name[: limits.DEVICE_NAME_CHARS_MAX], store.version, hub=hub
+        )
     )
     try:
         preview = session.hear(Preview)
-    except pairing.Refused as refused:
-        raise _explained(refused, "the other device") from refused
+    except pairing.Refused as error:
+        raise explained(error, "the other device") from error
     try:
         with store.database.reading() as connection:
             return _plan(connection, preview, name)
@@ -280,29 +336,47 @@ def knock(session: Session, store: Store, *, name: str | None = None) -> Plan:
         raise
 
 
-def enter(session: Session, store: Store, plan: Plan, *, apart: bool, inviter: str) -> Entered:
+class HubHere(Struct, frozen=True):
+    """That this device is to be a hub of what it joins: where the others reach it, and where it listens."""
+
+    place: HubPlace
+    listening: Listening
+
+
+def enter(
+    session: Session, store: Store, plan: Plan, *, apart: bool, inviter: str, hub: HubHere | None = None
+) -> Entered:
     """Agree, and become a member: all of it in one transaction. What moves, moves afterwards (`store.moving`).
 
-    *apart* moves this device's memories into `local` instead. *inviter* is the host that was dialled.
+    *apart* moves this device's memories into `local` instead. *inviter* is the host that was dialled, empty if none was.
 
     Raises:
         PairingError: the inviter was lost; nothing was changed here.
     """
-    session.say(Acceptance(0 if apart else plan.memories))
+    session.say(Acceptance(0 if apart else plan.memories, hub.place if hub is not None else None))
     try:
         welcome = session.hear(Welcome, bytes_max=limits.PAIRING_WELCOME_BYTES_MAX)
-    except pairing.Refused as refused:
-        raise _explained(refused, plan.preview.device_name) from refused
+    except pairing.Refused as error:
+        raise explained(error, plan.preview.device_name) from error
     try:
         with store.database.write() as connection:
             entered = _entered(connection, store, plan, welcome, apart=apart)
             _keep_addresses(connection, entered.space, plan.preview, welcome, inviter)
+            if hub is not None:
+                be_hub(store, connection, entered.space, hub)
     except NokosuError:
         session.refuse(Reason.FAILED)
         raise
     session.say(Done())
     store.log.settle()
     return entered
+
+
+def be_hub(store: Store, connection: Connection, space: Space, hub: HubHere) -> None:
+    """Have this device listen as a hub of a space that it is in, and the members know of it."""
+    _listen(connection, space, hub.listening)
+    own = next(member for member in roster.members(connection, space) if member.own)
+    note_hub(store, connection, space, own, hub.place)
 
 
 def decline(session: Session) -> None:
@@ -378,7 +452,7 @@ def _keep_addresses(connection: Connection, space: Space, preview: Preview, welc
     """Where the others are; last, so that it is tried first, the host at which the inviter was just now reached."""
     known = {member.device.id for member in roster.members(connection, space) if not member.own}
     heard = [(one.device, one.address) for one in reversed(welcome.addresses) if one.device in known]
-    if 0 < welcome.port < 1 << 16:
+    if inviter and 0 < welcome.port < 1 << 16:
         heard.append((preview.device, addresses.shown(inviter, welcome.port)))
     for device, address in heard:
         try:
@@ -410,36 +484,8 @@ def _named(said: Introduction) -> str:
     return clean_name(said.name) or "the other device"
 
 
-_REVOKED_HINT: Final = (
-    "a revoked device stays out: set NOKOSU_HOME to a new folder and join from there, as a new device"
-)
 _NAME_HINT: Final = "nokosu join ADDRESS CODE --as NAME, with a new code and another name"
 _SHARED: Final = "the personal space of this device has other devices: it cannot join another's"
 _SHARED_HINT: Final = (
     "nokosu invite here, and nokosu join on the other device; or share a space: nokosu space create NAME"
 )
-_NOT_ADMITTED: Final = {
-    Reason.SELF: "that is this device itself: type the line on another one",
-    Reason.REVOKED: "{name} was revoked from this space, and stays out: it may join from a new home, as a new device",
-}
-_EXPLAINED: Final = {
-    Reason.VERSION: ("{name} has another version of pairing", "upgrade the older of the two"),
-    Reason.CODE: ("the code is wrong", "nokosu invite, on the other device: each code may be tried once"),
-    Reason.SELF: ("this is the device that invites", "type the line on the other device"),
-    Reason.REVOKED: ("this device was revoked from that space", _REVOKED_HINT),
-    Reason.DECLINED: ("{name} was asked, and does not want to join", "nokosu invite, for a new code"),
-    Reason.SHARED: ("the personal space of {name} has other devices, so it cannot join", "invite from there instead"),
-    Reason.NAME: ("{name} has another space of that name", "nokosu invite, and join there with --as NAME"),
-    Reason.FAILED: ("{name} met an error of its own, and says there what it is", "nokosu doctor, on that device"),
-}
-
-
-def explained(error: PairingError, name: str = "the other device") -> PairingError:
-    """The same, where the other end refused with a reason that has words here."""
-    return _explained(error, name) if isinstance(error, pairing.Refused) else error
-
-
-def _explained(refused: pairing.Refused, name: str) -> PairingError:
-    words, hint = _EXPLAINED.get(Reason(refused.reason), ("", "")) if refused.reason in set(Reason) else ("", "")
-    reason = refused.reason if refused.reason.isidentifier() else "for a reason unknown here"
-    return PairingError(words.format(name=name) or f"{name} refused ({reason})", hint=hint)

@@ -5,7 +5,13 @@
     nokosu/1/<space>/dev/<device>/rec/...               the same records, asked of one device
     nokosu/1/<space>/dev/<device>/vec                   its announcement
     nokosu/1/<space>/dev/<device>/rekey/...             the roster's records, each readable with the key before it
-    nokosu/1/<space>/here/<device>/<node>               a liveliness token: that node is connected
+    nokosu/1/<space>/here/<device>/<node>/<router>      a liveliness token: that node is connected, by that router
+
+What only zenohds and their storages have; `rec/**` and `vec/**` are what the two storages of each keep:
+
+    nokosu/1/<space>/vec/rekey/<log>/<page>/<seq>-<hash>   the roster's records, each under the secret of its time
+    nokosu/1/<space>/vec/ready/<zid>                       written and read back by whoever starts that zenohd
+    nokosu/1/<space>/hub/<version>/<fingerprint>/<zid>     a liveliness token: the storages of that zenohd answer
 
 Ids are in lower-case hex; `hash` is the first 16 bytes of the header's SHA-256, `page` is `(seq - 1) // PAGE_RECORDS`.
 Whoever reads a name from elsewhere checks it against the record: a name proves nothing.
@@ -24,9 +30,13 @@ NAME_HASH_BYTES: Final = 16
 
 _ID: Final = r"[0-9a-f]{32}"
 _NUMBER: Final = r"0|[1-9][0-9]{0,15}"
+_ZID: Final = r"[1-9a-f][0-9a-f]{0,31}"
 _TAIL: Final = re.compile(rf"(?P<log>{_ID})/(?P<page>{_NUMBER})/(?P<seq>{_NUMBER})-(?P<hash>[0-9a-f]{{32}})")
 _VEC: Final = re.compile(rf"{ROOT}/(?P<space>{_ID})/vec/(?P<device>{_ID})")
-_HERE: Final = re.compile(rf"{ROOT}/(?P<space>{_ID})/here/(?P<device>{_ID})/(?P<node>[0-9a-f]{{1,32}})")
+_HUB: Final = re.compile(
+    rf"{ROOT}/(?P<space>{_ID})/hub/(?P<version>[0-9A-Za-z.+-]{{1,32}})/(?P<fingerprint>[0-9a-f]{{1,32}})/(?P<zid>{_ZID})"
+)
+_HERE: Final = re.compile(rf"{ROOT}/(?P<space>{_ID})/here/(?P<device>{_ID})/(?P<node>{_ZID})/{_ZID}")
 
 
 class Name(Struct, frozen=True):
@@ -35,6 +45,15 @@ class Name(Struct, frozen=True):
     log: bytes
     seq: int
     hash: bytes
+
+
+class Hub(Struct, frozen=True):
+    """What a zenohd's token tells: its version, how its replication is set, and its own Zenoh id."""
+
+    space: bytes
+    version: str
+    fingerprint: str
+    zid: str
 
 
 def space(id: bytes) -> str:
@@ -67,14 +86,39 @@ def vec(space_id: bytes, device: bytes) -> str:
     return f"{space(space_id)}/vec/{device.hex()}"
 
 
+def rec_all(space_id: bytes) -> str:
+    """All records."""
+    return f"{space(space_id)}/rec/**"
+
+
+def vec_all(space_id: bytes) -> str:
+    """All announcements, and nothing else that lies below `vec`."""
+    return f"{space(space_id)}/vec/*"
+
+
+def rekey(space_id: bytes, tail: str) -> str:
+    """The copy of a record of the roster that is sealed under the secret of its time; its seal is bound to `rec_at`."""
+    return f"{space(space_id)}/vec/rekey/{tail}"
+
+
+def ready(space_id: bytes, zid: str) -> str:
+    """What is written and read back before a zenohd counts as serving its storages."""
+    return f"{space(space_id)}/vec/ready/{zid}"
+
+
+def hub(space_id: bytes, version: str, fingerprint: str, zid: str) -> str:
+    """The liveliness token of a zenohd whose storages answer."""
+    return f"{space(space_id)}/hub/{version}/{fingerprint}/{zid}"
+
+
 def dev(space_id: bytes, device: bytes) -> str:
     """What everything that is asked of one device begins with."""
     return f"{space(space_id)}/dev/{device.hex()}"
 
 
-def here(space_id: bytes, device: bytes, node: str) -> str:
-    """The liveliness token of a node."""
-    return f"{space(space_id)}/here/{device.hex()}/{node}"
+def here(space_id: bytes, device: bytes, node: str, router: str) -> str:
+    """The liveliness token of a node, and of the router that connects it: the node itself, or the zenohd beside it."""
+    return f"{space(space_id)}/here/{device.hex()}/{node}/{router}"
 
 
 def parse_tail(text: str) -> Name | None:
@@ -98,3 +142,9 @@ def parse_here(text: str) -> tuple[bytes, bytes, str] | None:
     """The space, the device and the node of a liveliness token."""
     found = _HERE.fullmatch(text)
     return (bytes.fromhex(found["space"]), bytes.fromhex(found["device"]), found["node"]) if found else None
+
+
+def parse_hub(text: str) -> Hub | None:
+    """What a zenohd's token says."""
+    found = _HUB.fullmatch(text)
+    return Hub(bytes.fromhex(found["space"]), found["version"], found["fingerprint"], found["zid"]) if found else None

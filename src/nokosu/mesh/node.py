@@ -6,30 +6,29 @@ shared from now on or not any more. It ends within two seconds of being told to,
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from importlib import metadata
-from threading import Condition, Event, Thread
-from types import FrameType
+from functools import partial
+from threading import Condition, Thread
 from typing import Any, Final
 
 import msgspec
 
 from nokosu import __version__, clock, ids, node_process
-from nokosu.config import Config
+from nokosu.config import EMBEDDED, ZENOHD, Config
+from nokosu.engine import located, replication
 from nokosu.errors import MeshError, NokosuError, NotFound, StoreError
-from nokosu.mesh import watch
-from nokosu.mesh.control import Request, Server
+from nokosu.mesh import preflight, supervisor, watch
+from nokosu.mesh.blind import BlindNode
+from nokosu.mesh.control import Request
 from nokosu.mesh.exchange import PeerState
+from nokosu.mesh.life import Life
 from nokosu.mesh.runner import SpaceRunner
 from nokosu.mesh.session import Means, Report
+from nokosu.mesh.supervisor import EngineMeans
 from nokosu.mesh.transport import Settings, Transport
 from nokosu.mesh.watch import Watch
 from nokosu.mesh.zenoh_session import ZenohTransport
@@ -48,7 +47,6 @@ _STATUS_SECONDS: Final = 1.5
 _SYNC_SECONDS_MAX: Final = 3600.0
 _BEGIN_SECONDS: Final = 3.0  # a space that was shared a moment ago has a runner by then
 _SWITCH_SECONDS: Final = 0.001  # a callback waits no longer than this for a thread that computes
-_DENIED: Final = frozenset({errno.EPERM, errno.EACCES})
 
 logger = logging.getLogger(__name__)
 
@@ -66,24 +64,21 @@ class Node:
         random: ids.Random = os.urandom,
         open_transport: Callable[[Settings], Transport] = ZenohTransport,
         version: str = __version__,
+        interval_s: float = replication.INTERVAL_S,
     ) -> None:
         """Take the home's lock, which stays the caller's. The others are for tests: time, randomness, what carries the
-        traffic, and which nokosu this is.
+        traffic, which nokosu this is, and how often zenohds compare.
         """
         self._config = config
-        self._lock = lock
         self._wall_clock = wall_clock
         self._monotonic = monotonic
         self._random = random
         self._open_transport = open_transport
-        self._version = version
-        self._started = wall_clock()
+        self._interval_s = interval_s
+        self._life = Life(config, lock, config.database, version=version, wall_clock=wall_clock)
         self._runners: dict[bytes, SpaceRunner] = {}
-        self._woken = Event()
         self._changed = Condition()  # there are other runners
-        self._is_stopping = False
         self._is_stale = True
-        self._has_successor = False
         self._error = ""
 
     def run(self) -> None:
@@ -99,51 +94,40 @@ class Node:
         sys.setswitchinterval(_SWITCH_SECONDS)
         database = Database(self._config.database)
         try:
-            _check_network(database)
-            means = self._means()
-            server = Server(means.sockets / f"{means.name}.control", self._handlers())
+            preflight.check(uses_loopback=partial(_uses_loopback, database))
             try:
-                self._describe(server)
-                self._heed_signals()
-                Thread(target=self._watch, name="nokosu-watch", daemon=True).start()
-                logger.info("node %s started, process %d", self._version, os.getpid())
-                self._supervise(database, means)
+                with self._life.serving(self._handlers()):
+                    Thread(target=self._watch, name="nokosu-watch", daemon=True).start()
+                    self._supervise(database, self._means())
             finally:
-                server.close()
                 self._end_all()
         finally:
             database.close()
-        if self._has_successor:
-            self._hand_over()
-
-    def stop(self) -> None:
-        """Begin to end; from any thread, or a signal."""
-        self._is_stopping = True
-        self._woken.set()
+        self._life.hand_over()
 
     # The main thread --------------------------------------------------------------------------------------------------
 
     def _supervise(self, database: Database, means: Means) -> None:
         log = Log(database, Index(), wall_clock=self._wall_clock, random=self._random)
         looked_at = -_LOOK_SECONDS
-        while not self._is_stopping:
-            self._woken.clear()
+        while not self._life.is_stopping:
+            self._life.woken.clear()
             now = self._monotonic()
             if now >= looked_at + (_LOOK_SECONDS_MIN if self._is_stale else _LOOK_SECONDS):
                 self._is_stale, looked_at = False, now
-                if self._is_orphaned():
+                if self._life.is_orphaned():
                     logger.warning("the home is gone, or another node's")
                     return
                 self._look(database, log, means)
             pause = _LOOK_SECONDS_MIN if self._is_stale else _LOOK_SECONDS
-            self._woken.wait(max(looked_at + pause - self._monotonic(), 0.0))
+            self._life.woken.wait(max(looked_at + pause - self._monotonic(), 0.0))
 
     def _look(self, database: Database, log: Log, means: Means) -> None:
         """Start and end runners as the store has it now, and go on with what an interrupted join has left."""
         try:
             with database.reading() as connection:
                 shared = {space.id: space for space in roster.shared_spaces(connection)}
-            while not self._is_stopping and moving.move_some(database, log):
+            while not self._life.is_stopping and moving.move_some(database, log):
                 self._is_stale = True
         except StoreError as error:
             if error.message != self._error:
@@ -175,53 +159,34 @@ class Node:
             logger.warning("a connection did not close in time; the end of the process closes it")
         logger.info("node ended")
 
-    def _hand_over(self) -> None:
-        """Go on as the version that is installed now, in the same process and with the same lock."""
-        command, environment = node_process.command(), node_process.environment(self._config)
-        logger.info("making way for another version")
-        self._lock.describe(Running())
-        os.set_inheritable(self._lock.descriptor, True)
-        try:
-            os.execve(command[0], [*command, "--lock", str(self._lock.descriptor)], environment)  # noqa: S606 - no shell
-        except OSError as error:
-            raise MeshError(f"{command[0]} cannot be run ({error.strerror})", hint="nokosu node start") from error
-
-    def _is_orphaned(self) -> bool:
-        with suppress(OSError):
-            mine, there = os.fstat(self._lock.descriptor), (self._config.home / node_process.LOCK_NAME).stat()
-            return (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino) or not self._config.database.exists()
-        return True
-
     def _means(self) -> Means:
         return Means(
             database=self._config.database,
             sockets=node_process.socket_folder(self._config),
             name=node_process.short_name(self._config.home),
-            version=self._version,
+            version=self._life.version,
             open_transport=self._open_transport,
             wall_clock=self._wall_clock,
             monotonic=self._monotonic,
             random=self._random,
+            engine=self._engine() if self._config.engine == ZENOHD else None,
         )
 
-    def _describe(self, server: Server) -> None:
-        self._lock.describe(
-            Running(pid=os.getpid(), version=self._version, started=self._started, socket=str(server.path))
+    def _engine(self) -> EngineMeans:
+        return EngineMeans(
+            home=self._config.home,
+            find=partial(located.find, self._config),
+            open_transport=self._open_transport,
+            wall_clock=self._wall_clock,
+            random=self._random,
+            interval_s=self._interval_s,
         )
-
-    def _heed_signals(self) -> None:
-        def handler(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
-            self.stop()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, handler)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     # The watching thread ----------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Tell everybody when the store was written."""
-        while not self._is_stopping:
+        while not self._life.is_stopping:
             watched = watch.watch(self._config.database)
             try:
                 self._watch_with(watched)
@@ -236,7 +201,7 @@ class Node:
         at once, and then a few times more.
         """
         again: tuple[float, ...] = ()
-        while not self._is_stopping:
+        while not self._life.is_stopping:
             if watched.wait(again[0] if again else _WATCH_SECONDS):
                 again = _LOOK_AGAIN_SECONDS
             elif again:
@@ -244,23 +209,20 @@ class Node:
             else:
                 continue
             self._is_stale = True
-            self._woken.set()
+            self._life.woken.set()
             for runner in list(self._runners.values()):
                 runner.store_changed()
 
     # Requests, each in a thread of its own ----------------------------------------------------------------------------
 
     def _handlers(self) -> dict[str, Callable[[Request], Mapping[str, Any]]]:
-        return {"status": self._status, "sync": self._sync, "stop": self._stop, "restart": self._restart}
+        return {"status": self._status, "sync": self._sync}
 
     def _status(self, _: Request) -> Mapping[str, Any]:
         until = self._monotonic() + _STATUS_SECONDS
         runners = list(self._runners.values())
         return {
-            "pid": os.getpid(),
-            "version": self._version,
-            "started": self._started,
-            "home": str(self._config.home),
+            **self._life.described(),
             "error": self._error,
             "spaces": [_space(runner, runner.report(max(until - self._monotonic(), 0.0))) for runner in runners],
         }
@@ -270,15 +232,21 @@ class Node:
         until = self._monotonic() + seconds
         wanted = request.get("space") or None
         self._is_stale = True
-        self._woken.set()
+        self._life.woken.set()
         runners = self._runners_of(wanted, min(seconds, _BEGIN_SECONDS))
         for runner in runners:
             runner.ask_all()
         reports = [runner.sync(max(until - self._monotonic(), 0.0)) for runner in runners]
         return {
-            "done": all(peer.equal for report in reports for peer in report.peers if peer.reachable),
+            "done": all(peer.equal for report in reports for peer in report.peers if peer.reachable)
+            and not any(hub["lacking"] != 0 for report in reports for hub in _hubs(report) if hub["reachable"]),
             "spaces": [
-                {"name": runner.space.name, "error": runner.error, "devices": _devices(report)}
+                {
+                    "name": runner.space.name,
+                    "error": runner.error,
+                    "devices": _devices(report),
+                    "hubs": _hubs(report),
+                }
                 for runner, report in zip(runners, reports, strict=True)
             ],
         }
@@ -292,25 +260,6 @@ class Node:
         with self._changed:
             self._changed.wait_for(found, seconds)
         return found()
-
-    def _stop(self, _: Request) -> Mapping[str, Any]:
-        self.stop()
-        return {"pid": os.getpid()}
-
-    def _restart(self, request: Request) -> Mapping[str, Any]:
-        """Make way for a newer version: the one that has been installed in this one's place, else whichever its caller starts
-        next. What is run is never the caller's to say: it may be an agent that is locked in, and this node is not.
-        """
-        self._has_successor = _installed_version() not in ("", self._version)
-        return self._stop(request)
-
-
-def _installed_version() -> str:
-    """Which nokosu the interpreter of this process would load now; empty when it is not an installed one."""
-    try:
-        return metadata.version("nokosu")
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def run(config: Config, *, lock: int | None = None, **more: Any) -> bool:
@@ -332,7 +281,7 @@ def run(config: Config, *, lock: int | None = None, **more: Any) -> bool:
         return False
     last_words = None
     try:
-        Node(config, held, **more).run()
+        (BlindNode if config.is_blind_hub else Node)(config, held, **more).run()
     except NokosuError as error:
         last_words = Running(started=clock.system_wall_clock(), failed=error.message)
         raise
@@ -345,7 +294,7 @@ def run(config: Config, *, lock: int | None = None, **more: Any) -> bool:
 
 
 def _space(runner: SpaceRunner, report: Report) -> dict[str, Any]:
-    here = runner.listening
+    here, engine = runner.listening, runner.engine()
     return {
         "name": runner.space.name,
         "id": runner.space.id.hex(),
@@ -354,9 +303,40 @@ def _space(runner: SpaceRunner, report: Report) -> dict[str, Any]:
         "addresses": list(runner.addresses),
         "queue": sum(peer.behind for peer in report.peers if peer.reachable),
         "error": runner.error,
-        "links": [list(link) for link in report.links],
+        "links": [list(link) for link in (engine.connected if engine is not None else report.links)],
         "peers": [_peer(peer, report) for peer in _shown(report)],
+        "engine": ZENOHD if runner.has_engine else EMBEDDED,
+        "zenohd": supervisor.told(engine),
+        "storages": _storages(report, runner.zid),
     }
+
+
+def _storages(report: Report, own: str) -> list[dict[str, Any]]:
+    """The storages that were heard of, and the hubs of the roster that were not; our own first."""
+    known = {state.zid: state for state in report.storages}
+    nothing = {
+        "version": "",
+        "fingerprint": "",
+        "reachable": False,
+        "lacking": None,
+        "pending": (),
+        "seen_ms": None,
+        "problem": "",
+    }
+    found = []
+    for zid in dict.fromkeys([own, *report.hubs, *known]):
+        if zid not in known and zid not in report.hubs:
+            continue
+        told = {**nothing, **(msgspec.structs.asdict(known[zid]) if zid in known else {})}
+        found.append(
+            {**told, "zid": zid, "name": report.hubs.get(zid, ""), "pending": len(told["pending"]), "own": zid == own}
+        )
+    return found
+
+
+def _hubs(report: Report) -> list[dict[str, Any]]:
+    """Those storages that a sync waits for: a zenohd beside another device is that device's affair."""
+    return [one for one in _storages(report, "") if one["zid"] in report.hubs]
 
 
 def _shown(report: Report) -> list[PeerState]:
@@ -386,49 +366,6 @@ def _devices(report: Report) -> list[dict[str, Any]]:
         {name: {"device": device.hex(), "name": known, **nobody, **by_device.get(device, {})}[name] for name in fields}
         for device, known in report.names.items()
     ]
-
-
-# Preflight ------------------------------------------------------------------------------------------------------------
-
-
-def _check_network(database: Database) -> None:
-    """See that this process may listen or call: in an agent's sandbox it often may not, and then another should.
-
-    Raises:
-        MeshError: it may neither.
-    """
-    reason = _denied(_try_to_listen) and _denied(_try_to_call)
-    if not reason and not _has_interfaces() and not _uses_loopback(database):
-        reason = "no network but the loopback"
-    if reason:
-        message = f"this process may not use the network (an agent's sandbox?): {reason}"
-        raise MeshError(message, hint="nokosu node start, in a terminal")
-
-
-def _denied(attempt: Callable[[], None]) -> str:
-    try:
-        attempt()
-    except OSError as error:
-        return error.strerror or str(error) if error.errno in _DENIED else ""
-    return ""
-
-
-def _try_to_listen() -> None:
-    with socket.socket(socket.AF_INET) as tried:
-        tried.bind(("127.0.0.1", 0))
-        tried.listen(1)
-
-
-def _try_to_call() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
-        tried.connect(("192.0.2.1", 9))  # an address for documentation; connecting a datagram socket sends nothing
-
-
-def _has_interfaces() -> bool:
-    try:
-        return any(not name.startswith("lo") for _, name in socket.if_nameindex())
-    except OSError:
-        return True  # not known
 
 
 def _uses_loopback(database: Database) -> bool:

@@ -11,6 +11,14 @@
                                      <-   welcome       secrets and roster; the joiner is admitted already
     done                             ->
 
+A hub is paired by the same conversation, and either end may be the one that listens; whoever dials speaks first. A member
+that dials a waiting hub says `offer`, and the hub goes on as the joiner. A blind hub, which is to have no secret, says
+
+    application  a key for TLS, its Zenoh id, addresses    ->
+                                                           <-  certificate   the space's id, whom to trust, other hubs
+    done                                                   ->
+                                                           <-  done          the members know of it from now on
+
 The code is a password of 40 bits for one guess: SPAKE2 makes of it a key that both ends share only if both know the
 code, and gives who listens in, or stands between, nothing to try codes against. Nothing secret is sent before both
 ends have proven that they know it. A `Refusal` may come instead of any answer.
@@ -42,6 +50,7 @@ VERSION: Final = 1
 _JOINER: Final = b"nokosu pairing 1 joiner"
 _INVITER: Final = b"nokosu pairing 1 inviter"
 _SIGNED: Final = b"nokosu pairing 1 introduction "
+_CLAIMED: Final = b"nokosu pairing 1 application "
 _SHARE_BYTES: Final = 33
 
 
@@ -56,6 +65,14 @@ class Reason(StrEnum):
     DECLINED = "declined"  # the person said no
     SHARED = "shared"  # the joiner's personal space has other devices
     NAME = "name"  # the joiner has another space of that name
+    HUB_INVITED = "hub_invited"  # the code is for a hub, and a device answered
+    DEVICE_INVITED = "device_invited"  # the code is for a device, and a blind hub answered
+    HUB_WAITS = "hub_waits"  # it is a hub that waits for a member
+    MEMBER_WAITS = "member_waits"  # it is a member that waits, and no hub
+    READS = "reads"  # it is a hub that is to read, and the member takes a blind one only
+    BLIND_ONLY = "blind_only"  # it takes a blind hub only, and this one would read
+    SPACE = "space"  # the blind hub is one of another space already
+    ENGINE = "engine"  # their storages could not align with one another
     FAILED = "failed"  # it met an error of its own
 
 
@@ -86,17 +103,24 @@ class Refusal(Struct, frozen=True, tag="refusal"):
 _Name = Annotated[str, Meta(max_length=limits.AUTHOR_CHARS_MAX)]
 _Id = Annotated[bytes, Meta(min_length=ids.BINARY_ID_BYTES, max_length=ids.BINARY_ID_BYTES)]
 _Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
+_Address = Annotated[str, Meta(min_length=1, max_length=limits.ADDRESS_CHARS_MAX)]
+_Addresses = Annotated[tuple[_Address, ...], Meta(max_length=limits.ADDRESSES_MAX)]
+_ZenohId = Annotated[str, Meta(min_length=1, max_length=32)]
+_Pem = Annotated[str, Meta(max_length=16 * 1024)]
 _Count = Annotated[int, Meta(ge=0, le=limits.SEQ_MAX)]
 
 
 class Introduction(Struct, frozen=True, tag="introduction"):
-    """Who the joiner is. The signature is over this conversation, so it proves that the joiner has the device's key."""
+    """Who the joiner is. The signature is over this conversation, so it proves that the joiner has the device's key. A *hub*
+    joins to be one.
+    """
 
     key: _Key
     box: _Key
     name: _Name
     version: _Name
     signature: bytes
+    hub: bool = False
 
 
 class Preview(Struct, frozen=True, kw_only=True, tag="preview"):
@@ -115,10 +139,19 @@ class Preview(Struct, frozen=True, kw_only=True, tag="preview"):
     memories: _Count
 
 
+class HubPlace(Struct, frozen=True):
+    """Where a hub is: its Zenoh id, and the port and addresses at which the others reach it."""
+
+    zid: _ZenohId
+    port: Annotated[int, Meta(gt=0, lt=1 << 16)]
+    addresses: _Addresses
+
+
 class Acceptance(Struct, frozen=True, tag="acceptance"):
-    """The joiner agrees, and brings so many memories of its own."""
+    """The joiner agrees, and brings so many memories of its own; a hub says where it is."""
 
     memories: _Count
+    hub: HubPlace | None = None
 
 
 class WelcomeSecret(Struct, frozen=True):
@@ -148,16 +181,61 @@ class Welcome(Struct, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Done(Struct, frozen=True, tag="done"):
-    """The joiner is a member, and has it on its disk."""
+    """The joiner is a member, and has it on its disk; a blind hub has its certificate there; the members know the hub."""
+
+
+# The same about a hub -------------------------------------------------------------------------------------------------
+
+
+class Offer(Struct, frozen=True, tag="offer"):
+    """A member has dialled a hub: it may join as a device that reads, or it is to be *blind*."""
+
+    blind: bool
+
+
+class Application(Struct, frozen=True, kw_only=True, tag="application"):
+    """A blind hub asks for a certificate for `key` (Ed25519), and its signature over this conversation proves that the key
+    is its own. `space` is the one that it has been a hub of, if any; `engine` its zenohd's version, and `fingerprint` names
+    how its storages replicate.
+    """
+
+    key: _Key
+    place: HubPlace
+    name: _Name
+    version: _Name
+    engine: _Name
+    fingerprint: _Name
+    signature: bytes
+    space: Annotated[bytes, Meta(max_length=ids.BINARY_ID_BYTES)] = b""
+
+
+class OlderRoot(Struct, frozen=True):
+    """The root of a secret that was replaced (PEM), trusted until then (milliseconds since 1970)."""
+
+    root: _Pem
+    until_ms: _Count
+
+
+class Certificate(Struct, frozen=True, kw_only=True, tag="certificate"):
+    """All that a blind hub is told: no secret, and no name."""
+
+    space: _Id
+    certificate: _Pem
+    root: _Pem
+    older: Annotated[tuple[OlderRoot, ...], Meta(max_length=limits.CUTS_MAX)]
+    peers: Annotated[tuple[_Address, ...], Meta(max_length=limits.ADDRESSES_DIALLED_MAX)]
 
 
 _Plain = Hello | Confirm | Refusal
-Sealed = Introduction | Preview | Acceptance | Welcome | Done | Refusal
+First = Introduction | Application | Offer
+"""What whoever dials may begin with, once the code is proven."""
+
+Sealed = First | Preview | Acceptance | Welcome | Certificate | Done | Refusal
 _PLAIN: Final = msgspec.msgpack.Decoder(_Plain)
 _SEALED: Final = msgspec.msgpack.Decoder(Sealed)
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _P = TypeVar("_P", bound=Hello | Confirm)
-_S = TypeVar("_S", bound=Introduction | Preview | Acceptance | Welcome | Done)
+_S = TypeVar("_S", bound=Sealed)
 
 
 class Refused(PairingError):
@@ -196,8 +274,8 @@ class Channel:
         self._sent += 1
         return frame
 
-    def open(self, frame: bytes, kind: type[_S]) -> _S:
-        """The next message, which has to be of that *kind*.
+    def open(self, frame: bytes, *kinds: type[_S]) -> _S:
+        """The next message, which has to be of one of these *kinds*.
 
         Raises:
             Refused: the other end refuses instead.
@@ -212,7 +290,7 @@ class Channel:
             message = _SEALED.decode(plain)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise PairingError(f"the other device said something that is not understood here ({error})") from None
-        return _expected(message, kind)
+        return _expected(message, *kinds)
 
 
 class Joiner:
@@ -287,10 +365,12 @@ class Inviter:
         return _ENCODER.encode(Confirm(self._keys.inviter_proof)), channel
 
 
-def introduction(channel: Channel, key: SigningKey, box: bytes, name: str, version: str) -> Introduction:
+def introduction(
+    channel: Channel, key: SigningKey, box: bytes, name: str, version: str, *, hub: bool = False
+) -> Introduction:
     """The joiner's introduction, signed for this conversation."""
     signature = key.sign(_signed(channel, box, name))
-    return Introduction(key=key.public, box=box, name=name, version=version, signature=signature)
+    return Introduction(key=key.public, box=box, name=name, version=version, signature=signature, hub=hub)
 
 
 def check_introduction(channel: Channel, said: Introduction) -> None:
@@ -301,6 +381,21 @@ def check_introduction(channel: Channel, said: Introduction) -> None:
     """
     if not keys.verifies(said.key, said.signature, _signed(channel, said.box, said.name)):
         raise PairingError("the joining device did not prove that its key is its own")
+
+
+def claim(channel: Channel, place: HubPlace) -> bytes:
+    """What a blind hub signs with its key for TLS: that it is this one's, in this conversation."""
+    return _CLAIMED + channel.transcript + place.zid.encode()
+
+
+def check_application(channel: Channel, said: Application) -> None:
+    """Check that who asks for a certificate holds its key.
+
+    Raises:
+        PairingError: it does not, or its Zenoh id is none.
+    """
+    if not ids.is_zenoh_id(said.place.zid) or not keys.verifies(said.key, said.signature, claim(channel, said.place)):
+        raise PairingError("the hub did not prove that its key is its own")
 
 
 def refusal(reason: Reason) -> bytes:
@@ -355,10 +450,10 @@ def _plain(frame: bytes, kind: type[_P]) -> _P:
 _E = TypeVar("_E")
 
 
-def _expected(message: object, kind: type[_E]) -> _E:
+def _expected(message: object, *kinds: type[_E]) -> _E:
     if isinstance(message, Refusal):
         raise Refused(message.reason)
-    if not isinstance(message, kind):
+    if not isinstance(message, kinds):
         raise PairingError(f"the other device said {type(message).__name__.lower()} out of turn")
     return message
 

@@ -19,7 +19,7 @@ from typing import Final, Self, TypeVar
 from nokosu import ids, limits
 from nokosu.errors import PairingError, UsageError
 from nokosu.mesh import pairing
-from nokosu.mesh.pairing import Acceptance, Channel, Done, Introduction, Preview, Reason, Sealed, Welcome
+from nokosu.mesh.pairing import Application, Channel, First, Introduction, Offer, Reason, Sealed
 
 _LENGTH_BYTES: Final = 4
 _READ_BYTES: Final = 64 * 1024
@@ -28,8 +28,13 @@ _PAUSE_S: Final = 0.3
 ANYWHERE: Final = "0.0.0.0"  # noqa: S104 - to invite is the person's word to listen
 """The address that stands for all of this machine's, IPv6 too where there is any."""
 
+INVITE: Final = "nokosu invite"
+"""What shows a code to whoever joins; a hub shows one as well, by another command."""
+
+_AGAIN: Final = f"{INVITE}, on the other device, and nokosu join with the new code"
+
 Monotonic = Callable[[], float]
-_S = TypeVar("_S", bound=Introduction | Preview | Acceptance | Welcome | Done)
+_S = TypeVar("_S", bound=Sealed)
 
 
 class Dropped(PairingError):
@@ -39,8 +44,10 @@ class Dropped(PairingError):
 class Wire:
     """A connection that carries frames."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, *, again: str = _AGAIN) -> None:
+        """Take a connection; *again* is what to do when it is lost."""
         self._socket = connection
+        self._again = again
         self._bytes = bytearray()
 
     def fileno(self) -> int:
@@ -56,7 +63,7 @@ class Wire:
             self._socket.settimeout(seconds)
             self._socket.sendall(len(frame).to_bytes(_LENGTH_BYTES, "big") + frame)
         except OSError as error:
-            raise _failed(error) from error
+            raise self._failed(error) from error
 
     def receive(self, bytes_max: int, *, seconds: float = limits.PAIRING_STEP_SECONDS) -> bytes:
         """The next frame.
@@ -88,10 +95,15 @@ class Wire:
             self._socket.settimeout(seconds)
             data = self._socket.recv(_READ_BYTES)
         except OSError as error:
-            raise _failed(error) from error
+            raise self._failed(error) from error
         if not data:
-            raise Dropped("the other device hung up", hint=_AGAIN)
+            raise Dropped("the other device hung up", hint=self._again)
         self._bytes += data
+
+    def _failed(self, error: OSError) -> PairingError:
+        if isinstance(error, TimeoutError | BlockingIOError):
+            return PairingError("the other device does not answer", hint=self._again)
+        return Dropped("the other device hung up", hint=self._again)
 
     def _next(self, bytes_max: int) -> bytes | None:
         if len(self._bytes) < _LENGTH_BYTES:
@@ -134,17 +146,22 @@ class Session:
 
     def hear(
         self,
-        kind: type[_S],
-        *,
+        *kinds: type[_S],
         bytes_max: int = limits.PAIRING_FRAME_BYTES_MAX,
         seconds: float = limits.PAIRING_STEP_SECONDS,
     ) -> _S:
-        """The next message.
+        """The next message, of one of these *kinds*.
 
         Raises:
             pairing.Refused: the other end refuses. PairingError: it has gone, is too slow, or not to be trusted.
         """
-        return self.channel.open(self._wire.receive(bytes_max, seconds=seconds), kind)
+        return self.channel.open(self._wire.receive(bytes_max, seconds=seconds), *kinds)
+
+    def hear_first(self) -> First:
+        """What whoever dialled begins with; raises what `hear` does."""
+        said = self.hear(Introduction, Application, Offer)
+        assert isinstance(said, First)
+        return said
 
     def refuse(self, reason: Reason) -> None:
         """Say why it goes no further, if the other end is still there to hear it."""
@@ -169,8 +186,9 @@ class Invitation:
         port: int = 0,
         seconds: float = limits.PAIRING_CODE_SECONDS,
         monotonic: Monotonic = time.monotonic,
+        command: str = INVITE,
     ) -> None:
-        """Listen at once; a *port* of 0 is one that the system chooses.
+        """Listen at once; a *port* of 0 is one that the system chooses. *command* is what a person types for a new code.
 
         Raises:
             UsageError: this machine has no such *address*, or the *port* is taken.
@@ -180,6 +198,7 @@ class Invitation:
         self._monotonic = monotonic
         self._until = monotonic() + seconds
         self._over = ""
+        self._command = command
         self._guests: dict[int, _Guest] = {}
         self._selector = selectors.DefaultSelector()
         self._listener = listener(address, port)
@@ -219,7 +238,7 @@ class Invitation:
                 session = self._ready(key, tell)
                 if session is not None:
                     return session
-        raise PairingError(self._over, hint="nokosu invite")
+        raise PairingError(self._over, hint=self._command)
 
     def _ready(self, key: selectors.SelectorKey, tell: Callable[[str], None]) -> Session | None:
         if key.fileobj is self._listener:
@@ -253,7 +272,7 @@ class Invitation:
             self._end("a wrong code was tried, and there is one try: this invitation is over", but=guest)
             guest.refuse(Reason.CODE)
             self._drop(guest)
-            raise pairing.WrongCode(self._over, hint="nokosu invite, for a new code") from error
+            raise pairing.WrongCode(self._over, hint=f"{self._command}, for a new code") from error
         self._end("the code was used", but=guest)
         self._release(guest)
         guest.wire.send(answer)
@@ -313,16 +332,17 @@ class _Guest:
             return
 
 
-def dial(host: str, port: int, code: str, *, random: ids.Random) -> Session:
-    """Connect to an inviter and prove the code to each other.
+def dial(host: str, port: int, code: str, *, random: ids.Random, shown_by: str = INVITE) -> Session:
+    """Connect to whoever shows a code, by the command *shown_by*, and prove the code to each other.
 
     A connection that is dropped before anything was proven, as an inviter under attack has to, is dialled again.
 
     Raises:
         pairing.Refused, pairing.WrongCode, PairingError: it came to nothing; the message and the hint say why.
     """
+    again = f"{shown_by}, on the other device, and the same command here with the new code"
     for left in range(limits.PAIRING_DIALS_MAX - 1, -1, -1):
-        wire = Wire(_connected(host, port))
+        wire = Wire(_connected(host, port, shown_by), again=again)
         end = pairing.Joiner(code, random=random)
         try:
             try:
@@ -376,26 +396,17 @@ def is_free(address: str, port: int) -> bool:
     return True
 
 
-_AGAIN: Final = "nokosu invite, on the other device, and nokosu join with the new code"
-
-
-def _connected(host: str, port: int) -> socket.socket:
+def _connected(host: str, port: int, shown_by: str) -> socket.socket:
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         return socket.create_connection((host, port), timeout=limits.PAIRING_CONFIRM_SECONDS)
     except ConnectionRefusedError as error:
-        hint = "nokosu invite, on the other device: it shows the line to type here, and waits"
+        hint = f"{shown_by}, on the other device: it shows the line to type here, and waits"
         raise PairingError(f"nobody waits at {where}", hint=hint) from error
     except socket.gaierror as error:
-        hint = "another of the addresses that nokosu invite shows"
+        hint = f"another of the addresses that {shown_by} shows"
         raise PairingError(f"the host {host} is not known here ({error.strerror})", hint=hint) from error
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no answer"
         hint = f"both devices have to be in one network, and a firewall there has to let port {port} through"
         raise PairingError(f"{where} cannot be reached ({reason})", hint=hint) from error
-
-
-def _failed(error: OSError) -> PairingError:
-    if isinstance(error, TimeoutError | BlockingIOError):
-        return PairingError("the other device does not answer", hint=_AGAIN)
-    return Dropped("the other device hung up", hint=_AGAIN)

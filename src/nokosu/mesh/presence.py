@@ -26,7 +26,7 @@ class Presence:
         self._tokens: dict[str, _Token] = {}
 
     def declared(self, key: str) -> None:
-        """A token is there; its last part is the name of its node."""
+        """A token is there; its last part is the name of the router that connects its node."""
         self.ended(key)
         with self._lock:
             self._tokens[key] = _Token()
@@ -39,8 +39,8 @@ class Presence:
         if token is not None and not token.is_lost:
             self._vanished(key)
 
-    def look(self, connected: AbstractSet[str]) -> None:
-        """These nodes have a connection to us now."""
+    def look(self, connected: AbstractSet[str]) -> bool:
+        """These routers are connected with us now; whether anybody is away whose token is there."""
         now = self._monotonic()
         with self._lock:
             changed = {
@@ -50,6 +50,8 @@ class Presence:
             }
         for key, token in changed.items():
             (self._vanished if token.is_lost else self._appeared)(key)
+        with self._lock:
+            return any(token.is_lost for token in self._tokens.values())
 
 
 class _Token:

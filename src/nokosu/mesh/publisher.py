@@ -7,7 +7,8 @@ vector is told again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -17,17 +18,18 @@ from nokosu.errors import UnknownKey
 from nokosu.mesh import keys, seal
 from nokosu.mesh.seal import Keyring
 from nokosu.records import Kind, Record, Rekeying
-from nokosu.store.roster import Space
+from nokosu.store.roster import Secret, Space
 from nokosu.store.sqlite import Connection
 
 AT_ONCE: Final = 128  # records put in one go
 
 
 class Put(Struct, frozen=True):
-    """A payload to be put under a key."""
+    """A payload to be put under a key; *later_than* is the stamp of what lies there and must give way."""
 
     key: str
     payload: bytes
+    later_than: int = 0
 
 
 class Outbox:
@@ -80,6 +82,21 @@ def sealed(record: Record, keyring: Keyring, *, under: bytes | None = None) -> b
         return None
 
 
+def under_their_secrets(
+    found: Iterable[Record], secrets: Iterable[Secret], keyring: Keyring
+) -> Iterator[tuple[Record, bytes]]:
+    """The roster's records in order, each with the secret that was current when it was written: whoever knows an older one
+    reads up to the first `rekey`, finds the next secret in it, and reads on.
+    """
+    founding = min(secrets, key=lambda secret: secret.epoch)
+    latest = (founding.epoch, founding.key_id)
+    for record in sorted(found, key=lambda record: (record.core.hlc, record.id)):
+        said = record.roster()
+        yield record, latest[1]
+        if isinstance(said, Rekeying) and keyring.knows(said.key_id):
+            latest = max(latest, (said.epoch, said.key_id))
+
+
 def puts(found: Iterable[Record], keyring: Keyring) -> list[Put]:
     """What to put for some records."""
     made = []
@@ -100,6 +117,7 @@ class Announcer:
         self._first_change: float | None = None
         self._last_change = 0.0
         self._is_urgent = False
+        self._again_at: float | None = None
 
     def look(self, news: object, now: float) -> None:
         """This is what an announcement would say now."""
@@ -110,9 +128,18 @@ class Announcer:
         if self._first_change is None:
             self._first_change = now
 
-    def hurry(self) -> None:
-        """Somebody new listens."""
+    def hurry(self, again_at: float | None = None) -> None:
+        """Somebody new listens. What is put while the ways between nodes still change may be lost, so it is told once more
+        at *again_at*.
+        """
         self._is_urgent = True
+        if again_at is not None:
+            self._again_at = again_at
+
+    @property
+    def has_news(self) -> bool:
+        """Whether an announcement would say more than the last one."""
+        return self._first_change is not None
 
     def due(self, now: float) -> float:
         """When to announce next."""
@@ -120,9 +147,15 @@ class Announcer:
             return now
         if self._is_urgent:
             return self._told_at + limits.ANNOUNCE_QUIET_SECONDS
+        if self._again_at is not None and self._again_at <= now:
+            return self._again_at
+        again = self._again_at if self._again_at is not None else math.inf
+        return min(again, self._due_after_changes(self._told_at))
+
+    def _due_after_changes(self, told_at: float) -> float:
         if self._first_change is None:
-            return self._told_at + limits.ANNOUNCE_EVERY_SECONDS
-        spaced = self._told_at + limits.ANNOUNCE_SPACING_SECONDS
+            return told_at + limits.ANNOUNCE_EVERY_SECONDS
+        spaced = told_at + limits.ANNOUNCE_SPACING_SECONDS
         quiet = max(self._last_change + limits.ANNOUNCE_QUIET_SECONDS, spaced)
         return min(quiet, max(self._first_change + limits.ANNOUNCE_SPACING_SECONDS, spaced))
 
@@ -130,3 +163,5 @@ class Announcer:
         """It was announced."""
         self._told, self._told_at = news, now
         self._first_change, self._is_urgent = None, False
+        if self._again_at is not None and self._again_at <= now:
+            self._again_at = None

@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from nokosu import limits, records
 from nokosu.errors import RecordRefused, UnknownKey
-from nokosu.fold import Status
 from nokosu.mesh import keys, seal
 from nokosu.mesh.inbox import Sample
 from nokosu.mesh.seal import Keyring
 from nokosu.records import ROSTER_KINDS, Kind, Record
+from nokosu.store import scrubbed
 from nokosu.store.connection import Database
-from nokosu.store.log import Appended, Log
+from nokosu.store.log import Appended, Head, Log
 from nokosu.store.roster import Member, Space
 from nokosu.store.sqlite import Connection
 
@@ -100,9 +100,10 @@ class Receiver:
             self._refuse(record.core.device, "key")
             return None
         if sample.get is None and record.core.device in circle.members and not circle.counts(record.core.device):
-            # Nobody passes records on live, so this is the revoked device itself. What it wrote before its cut comes
-            # from those who hold it.
-            self._refuse(record.core.device, "revoked")
+            # This is the revoked device itself, or somebody who fills a storage with what all hold already. What it wrote
+            # before its cut comes from those who hold it.
+            if not self._holds(record):
+                self._refuse(record.core.device, "revoked")
             return None
         if record.body is None and record.core.kind in _NEVER_SCRUBBED:
             self._refuse(record.core.device, "body")
@@ -112,23 +113,19 @@ class Receiver:
     def append(self, batch: list[Arrived], now: float) -> Received:
         """Append what was opened; a scrubbed record waits until the purge that allows it is here."""
         result = Received()
-        scrubbed = [one for one in batch if one.record.body is None]
-        named = {one.record.core.memory for one in scrubbed}
-        if scrubbed:
+        bodiless = [one for one in batch if one.record.body is None]
+        named = {one.record.core.memory for one in bodiless}
+        if bodiless:
             allowed = self._that(_is_named_by_a_purge, named)
             batch = [one for one in batch if one.record.body is not None or one.record.core.memory in allowed]
-            self.bodiless.keep((one for one in scrubbed if one.record.core.memory not in allowed), now)
+            self.bodiless.keep((one for one in bodiless if one.record.core.memory not in allowed), now)
         self._append(batch, result)
         if self.bodiless:
             asked = self.bodiless.memories & (named | {one.record.core.memory for one in result.new})
             self._append(self.bodiless.release(self._that(_is_named_by_a_purge, asked)), result)
         touched = {one.record.core.memory for one in (*result.new, *result.bodies)}
-        result.scrubbed = self._that(_is_purged, touched)
-        result.without_body = [
-            one.record
-            for one in result.new
-            if one.record.body is None and one.record.core.memory not in result.scrubbed
-        ]
+        result.scrubbed = self._that(scrubbed.has_erased, touched)
+        result.without_body = self._not_erased([one.record for one in result.new if one.record.body is None])
         return result
 
     def expire(self, now: float) -> None:
@@ -163,6 +160,27 @@ class Receiver:
         result.new.append(one)
         result.roster_changed |= record.core.kind in ROSTER_KINDS
 
+    def _holds(self, record: Record) -> bool:
+        row = self._database.row(
+            "SELECT 1 FROM log JOIN record ON record.log = log.n WHERE log.id = ? AND log.space = ? AND record.seq = ? "
+            "AND record.hash = ?",
+            (record.place.log, self._space.n, record.place.seq, record.hash),
+        )
+        return row is not None
+
+    def _not_erased(self, bodiless: list[Record]) -> list[Record]:
+        """Those of some records without a body that no purge has erased."""
+        if not bodiless:
+            return []
+        with self._database.reading() as connection:
+            return [
+                record
+                for record in bodiless
+                if not scrubbed.is_erased(
+                    connection, self._space.n, Head(record.place.log, record.place.seq, record.hash)
+                )
+            ]
+
     def _that(self, which: _Which, memories: Iterable[str]) -> set[str]:
         """Those of some memories of which that holds here."""
         asked = sorted(memories)
@@ -173,12 +191,6 @@ class Receiver:
 
 
 _Which = Callable[[Connection, int, str], bool]
-
-
-def _is_purged(connection: Connection, space: int, memory: str) -> bool:
-    """Whether a purge of it counts."""
-    row = connection.row("SELECT status FROM memory WHERE id = ? AND space = ?", (memory, space))
-    return row is not None and row[0] == Status.PURGED
 
 
 def _is_named_by_a_purge(connection: Connection, space: int, memory: str) -> bool:

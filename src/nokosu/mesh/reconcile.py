@@ -3,6 +3,9 @@
 Each peer is a node that was seen or heard. Its last announcement says what it holds; what we lack of that is asked of it
 in bounded questions, two at a time. A question that brought nothing new makes the peer wait, twice as long each time:
 whoever claims what it does not have costs us a question now and then, and nothing else.
+
+What a device has announced in a storage makes a peer as well, a *storage peer*: the storage is asked for what that device
+says it holds, though the device be away. It says nothing of the device itself, whose own node speaks for it.
 """
 
 from __future__ import annotations
@@ -14,12 +17,11 @@ from typing import Final
 from msgspec import Struct
 
 from nokosu import limits, records
-from nokosu.fold import Status
 from nokosu.mesh import keys, vectors
 from nokosu.mesh.receiver import Bodiless
 from nokosu.mesh.vectors import Lack
 from nokosu.records import Record, Revocation
-from nokosu.store import counting
+from nokosu.store import counting, scrubbed
 from nokosu.store import vectors as store_vectors
 from nokosu.store.log import Head
 from nokosu.store.roster import Member, Space
@@ -30,14 +32,19 @@ _FEW: Final = 4  # so many records are asked for one by one
 _BRANCH_FIRST: Final = 32  # most branches are short: a restored copy, and what was written since
 _UNADMITTED_MAX: Final = 64
 _FOLLOWED_MAX: Final = 256
+_ONE_BY_ONE: Final = 32
+_IN_STORAGE: Final = "@"  # begins the name of a storage peer, and of no node
 
 
 class Get(Struct, frozen=True):
-    """A question to one device's nodes; `selector` lies below `dev/<device>/`."""
+    """A question to one device's nodes, whose `selector` lies below `dev/<device>/`; or to one *storage*, by its Zenoh id:
+    what anybody else answers to it does not count.
+    """
 
     id: int
     device: bytes
     selector: str
+    storage: str = ""
 
 
 class Matter(Enum):
@@ -49,12 +56,13 @@ class Matter(Enum):
 
 
 class Want(Struct, frozen=True):
-    """Records of one log to be asked for; `hash` names one of them exactly."""
+    """Records of one log to be asked for; `hash` names one of them exactly, of which the body may be all that is missing."""
 
     log: bytes
     first: int
     last: int
     hash: bytes = b""
+    is_body: bool = False
 
     def tail(self) -> str:
         """The end of the selector. What it matches may be more than is wanted where the other side knows no ranges."""
@@ -65,6 +73,15 @@ class Want(Struct, frozen=True):
             return f"{self.log.hex()}/{page}/{self.first}-$*"  # Zenoh takes `$*`, not `*`, inside a chunk
         pages = f"{page}/*" if keys.page_of(self.last) == page else "**"
         return f"{self.log.hex()}/{pages}?from={self.first};to={self.last}"
+
+    def in_storage(self, heads: Iterable[Head], *, one_by_one: bool) -> Want:
+        """The same, as a storage can be asked: it knows no ranges, and finds a whole name sooner than a page."""
+        if self.hash:
+            return self
+        if self.first != self.last and not one_by_one:
+            return Want(self.log, self.first, min(self.last, (keys.page_of(self.first) + 1) * keys.PAGE_RECORDS))
+        end = next((head for head in heads if (head.log, head.seq) == (self.log, self.first)), None)
+        return Want(self.log, self.first, self.first, end.hash if end is not None else b"")
 
 
 class Asked(Struct):
@@ -80,11 +97,12 @@ class Asked(Struct):
 
 
 class Peer:
-    """One node of another device, or of a copy of this one."""
+    """One node of another device, or of a copy of this one; or what a device announced in a storage, whose Zenoh id that is."""
 
-    def __init__(self, device: bytes, node: str) -> None:
+    def __init__(self, device: bytes, node: str, storage: str = "") -> None:
         self.device = device
         self.node = node
+        self.storage = storage
         self.is_here = False  # its liveliness token stands
         self.left_at: float | None = None  # when it fell
         self.heard: Announcement | None = None
@@ -95,6 +113,8 @@ class Peer:
             None,
         )  # an announcement and our heads that were compared, and nothing is missing
         self.asking = 0
+        self.bodies_again_at = 0.0
+        self.one_by_one = 0  # so many records more are asked for one by one: a page was too much for one question
         self.wants_vector = False
         self.wants_roster = False
         self.roster_pause = Pause(limits.BACK_OFF_SECONDS_MAX)
@@ -137,7 +157,10 @@ class Pause:
 class Reconcile:
     """Peers, what they claim to hold, and the questions on their way."""
 
-    def __init__(self, space: Space, own_device: bytes, own_node: str, bodiless: Bodiless) -> None:
+    def __init__(
+        self, space: Space, own_device: bytes, own_node: str, bodiless: Bodiless, numbers: Iterator[int]
+    ) -> None:
+        """*numbers* are those of questions, unlike those of anybody else's."""
         self.peers: dict[tuple[bytes, str], Peer] = {}
         self.asked: dict[int, Asked] = {}
         self._space = space
@@ -149,7 +172,7 @@ class Reconcile:
         self._bodies: dict[tuple[bytes, int, bytes], set[Peer]] = {}  # records without their body, and who was asked
         self._followed: dict[tuple[bytes, int, bytes], tuple[int, bytes, int]] = {}
         self.is_following = False  # a chain was not followed to its end yet: `plan` wants to be called again at once
-        self._next_id = 1
+        self._numbers = numbers
 
     # Who is there -----------------------------------------------------------------------------------------------------
 
@@ -166,7 +189,7 @@ class Reconcile:
         strangers, self._strangers = self._strangers, {}
         for device, node in strangers:
             self.appeared(device, node)
-        self._bodies = {name: set() for name in _missing_bodies(connection, self._space.n)}
+        self._bodies = {(head.log, head.seq, head.hash): set() for head in scrubbed.missing(connection, self._space.n)}
         for peer in self.peers.values():
             peer.unhonoured.clear()
             peer.roster_pause.clear()
@@ -180,7 +203,7 @@ class Reconcile:
             if len(self._strangers) > limits.STRANGERS_MAX:
                 del self._strangers[next(iter(self._strangers))]
             return False
-        for gone in [peer for peer in self.peers.values() if peer.device == device and not peer.is_here]:
+        for gone in [peer for peer in self._nodes_of(device) if not peer.is_here]:
             if gone.node != node and not gone.asking:
                 del self.peers[device, gone.node]  # a node has a new name each time it starts
         peer = self._peer(device, node)
@@ -202,6 +225,8 @@ class Reconcile:
         """
         if (announcement.device, announcement.node) == self._own or not self._may_be_peer(announcement.device):
             return False
+        if announcement.node.startswith(_IN_STORAGE):
+            return False  # no node has such a name
         peer = self._peer(announcement.device, announcement.node)
         if live_offset_ms is not None:
             peer.heard_at, peer.clock_offset_ms = now, live_offset_ms
@@ -212,16 +237,38 @@ class Reconcile:
         peer.heard = announcement
         return True
 
+    def heard_in_storage(self, zid: str, announcement: Announcement, now: float) -> bool:
+        """A member's announcement lies in a storage; False when it is the one that was there before, or our own."""
+        if (announcement.device, announcement.node) == self._own or not self._may_be_peer(announcement.device):
+            return False
+        peer = self._peer(announcement.device, f"{_IN_STORAGE}{zid}", zid)
+        peer.is_here = True
+        if peer.heard == announcement:
+            return False
+        peer.heard = announcement
+        peer.unhonoured.clear()
+        if peer.bodies_again_at <= now:  # whoever has them may have put them there meanwhile
+            peer.bodies_again_at = now + limits.BACK_OFF_SECONDS_MAX
+            for told in self._bodies.values():
+                told.discard(peer)
+        return True
+
+    def storage_vanished(self, zid: str) -> None:
+        """A storage's liveliness token is gone."""
+        for peer in self.peers.values():
+            if peer.storage == zid:
+                peer.is_here = False
+
     def unknown_key(self, device: bytes | None, now: float) -> None:
         """Something came that is sealed under a key that is not here: its sender can tell how the key changed."""
         for peer in self.peers.values():
-            if device in (None, peer.device) and peer.is_reachable(now):
+            if device in (None, peer.device) and peer.is_reachable(now) and not peer.storage:
                 peer.wants_roster = True
 
     def ask_for_vectors(self, *, older_than: float | None = None) -> None:
         """Ask every node what it holds; with *older_than*, those that were not heard live since that moment."""
         for peer in self.peers.values():
-            if older_than is None or peer.heard_at is None or peer.heard_at < older_than:
+            if not peer.storage and (older_than is None or peer.heard_at is None or peer.heard_at < older_than):
                 peer.wants_vector = True
             if older_than is None:
                 peer.unreached.clear()
@@ -232,8 +279,8 @@ class Reconcile:
         """The questions to send now."""
         gets: list[Get] = []
         self.is_following = False
-        for peer in sorted(self.peers.values(), key=lambda peer: peer.asking):
-            if not peer.may_be_asked(now):
+        for peer in sorted(self.peers.values(), key=lambda peer: (peer.asking, peer.storage)):
+            if not peer.may_be_asked(now) or not self._has_room(peer):
                 continue
             if peer.wants_roster and peer.roster_pause.until <= now:
                 peer.wants_roster = False
@@ -257,15 +304,17 @@ class Reconcile:
             peer.unhonoured.clear()
         elif failed:
             peer.unreached.fail(now)
+            if peer.storage and asked.want is not None and asked.want.first != asked.want.last:
+                peer.one_by_one = _ONE_BY_ONE
             peer.wants_vector |= asked.matter == Matter.VECTOR
             peer.wants_roster |= asked.matter == Matter.ROSTER
-            if asked.want is not None and asked.want.hash:
+            if asked.want is not None and asked.want.is_body:
                 self._bodies.get((asked.want.log, asked.want.first, asked.want.hash), set()).discard(peer)
         elif asked.matter == Matter.RECORDS:
             log = asked.want.log if asked.want is not None else b""
             if asked.unadmitted and len(self._unadmitted) < _UNADMITTED_MAX:
                 self._unadmitted.add(log)  # asked again when the roster changed
-            elif asked.want is None or not asked.want.hash:
+            elif asked.want is None or not asked.want.is_body:
                 peer.unhonoured.fail(now)
 
     def overdue(self, now: float) -> list[int]:
@@ -293,23 +342,35 @@ class Reconcile:
 
     # Below ------------------------------------------------------------------------------------------------------------
 
-    def _peer(self, device: bytes, node: str) -> Peer:
+    def _peer(self, device: bytes, node: str, storage: str = "") -> Peer:
         found = self.peers.get((device, node))
         if found is None:
-            self._make_room(device)
-            found = self.peers[device, node] = Peer(device, node)
+            if not storage:
+                self._make_room(device)
+            found = self.peers[device, node] = Peer(device, node, storage)
         return found
+
+    def _nodes_of(self, device: bytes) -> list[Peer]:
+        return [peer for peer in self.peers.values() if peer.device == device and not peer.storage]
+
+    def _has_room(self, peer: Peer) -> bool:
+        """Whether one more question may be asked of it: a storage is asked for what several devices have announced."""
+        if peer.asking >= limits.GETS_PER_PEER_MAX:
+            return False
+        if not peer.storage:
+            return True
+        return sum(asked.get.storage == peer.storage for asked in self.asked.values()) < limits.GETS_PER_STORAGE_MAX
 
     def _make_room(self, device: bytes) -> None:
         """A node has a new name each time it starts: names that are gone make room, the longest known first."""
-        nodes = [peer for peer in self.peers.values() if peer.device == device]
+        nodes = self._nodes_of(device)
         if len(nodes) >= limits.NODES_PER_DEVICE_MAX:
             gone = min(nodes, key=lambda peer: peer.is_here)
             del self.peers[gone.device, gone.node]
 
     def _ask(self, peer: Peer, tail: str, matter: Matter, now: float, want: Want | None = None) -> Get:
-        get = Get(self._next_id, peer.device, f"{keys.dev(self._space.id, peer.device)}/{tail}")
-        self._next_id += 1
+        base = keys.space(self._space.id) if peer.storage else keys.dev(self._space.id, peer.device)
+        get = Get(next(self._numbers), peer.device, f"{base}/{tail}", peer.storage)
         self.asked[get.id] = Asked(get, peer, matter, now, want)
         peer.asking += 1
         return get
@@ -317,13 +378,18 @@ class Reconcile:
     def _ask_for_records(self, connection: Connection, peer: Peer, ours: list[Head], now: float) -> list[Get]:
         gets: list[Get] = []
         wants = self._wants(connection, peer, ours)
-        while peer.asking < limits.GETS_PER_PEER_MAX:
+        while self._has_room(peer):
             want = next(wants, None)
             if want is None:
                 if not peer.asking and not gets:
                     peer.unhonoured.clear()  # it has nothing that we lack
                 break
-            gets.append(self._ask(peer, f"rec/{want.tail()}", Matter.RECORDS, now, want))
+            tail = want.tail()
+            if peer.storage and peer.heard is not None:
+                want = want.in_storage(peer.heard.heads, one_by_one=peer.one_by_one > 0)
+                peer.one_by_one = max(peer.one_by_one - 1, 0)
+                tail = want.tail().partition("?")[0]  # a page, or one record
+            gets.append(self._ask(peer, f"rec/{tail}", Matter.RECORDS, now, want))
         return gets
 
     def _wants(self, connection: Connection, peer: Peer, ours: list[Head]) -> Iterator[Want]:
@@ -340,7 +406,7 @@ class Reconcile:
         for (log, seq, hash), told in self._bodies.items():
             if peer not in told:
                 told.add(peer)
-                yield Want(log, seq, seq, hash)
+                yield Want(log, seq, seq, hash, is_body=True)
         if nothing and not peer.heard.ahead and not self._bodies:
             peer.compared = (peer.heard, ours)
 
@@ -463,16 +529,3 @@ def ended(connection: Connection, space: Space, members: Iterable[Member]) -> fr
     if all(holds(Head(cut.log, cut.seq, cut.hash)) for content in revocations for cut in content.cut):
         return revoked
     return revoked & {content.device for content in revocations}
-
-
-def _missing_bodies(connection: Connection, space: int) -> list[tuple[bytes, int, bytes]]:
-    """Records whose body was removed by a purge that does not count any more, as one of a device that is revoked."""
-    return [
-        (log, seq, hash)
-        for log, seq, hash in connection.rows(
-            "SELECT log.id, record.seq, record.hash FROM log JOIN record ON record.log = log.n "
-            "WHERE log.space = ? AND record.body IS NULL AND NOT EXISTS (SELECT 1 FROM memory "
-            "WHERE memory.id = record.memory AND memory.space = log.space AND memory.status = ?) ORDER BY 1, 2 LIMIT ?",
-            (space, Status.PURGED, limits.GET_RECORDS_MAX),
-        )
-    ]

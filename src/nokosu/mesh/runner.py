@@ -20,6 +20,7 @@ from nokosu.mesh import addresses, certificates, plan, trust
 from nokosu.mesh.exchange import Exchange
 from nokosu.mesh.plan import Plan
 from nokosu.mesh.session import Means, Report, Session
+from nokosu.mesh.supervisor import EngineState, Supervisor
 from nokosu.mesh.transport import Settings, Transport
 from nokosu.mesh.trust import Truster
 from nokosu.store.connection import Database
@@ -48,6 +49,7 @@ class SpaceRunner:
         self.listening: Listening | None = None
         self.addresses: tuple[str, ...] = ()
         self._means = means
+        self._engine = Supervisor(space.id, means.engine) if means.engine is not None else None
         self._is_stopping = False
         self._is_stale = False  # the store was written: the plan may have changed
         self._has_closed = True
@@ -94,6 +96,20 @@ class SpaceRunner:
         self._thread.join(seconds)
         return not self._thread.is_alive() and self._has_closed
 
+    @property
+    def has_engine(self) -> bool:
+        """Whether it goes through a zenohd."""
+        return self._engine is not None
+
+    @property
+    def zid(self) -> str:
+        """The id of its zenohd; empty without one, or before its first start."""
+        return self._engine.zid if self._engine is not None else ""
+
+    def engine(self) -> EngineState | None:
+        """The space's zenohd; None without one, or while it does not run."""
+        return self._engine.state() if self._engine is not None else None
+
     def report(self, seconds: float) -> Report:
         """What the space looks like after another round of work, or at the last one when there is none in time."""
         with self._told:
@@ -115,17 +131,20 @@ class SpaceRunner:
                 self._told.wait(min(0.05, left))
 
     def _is_in_step(self, report: Report) -> bool:
-        """Whether all that are reached hold the same, and nobody else may just be connecting: this node or that one has just
-        opened its transport anew, as after a change of the secret.
+        """Whether all that are reached hold the same, hubs included, and nobody else may just be connecting: this node or
+        that one has just opened its transport anew, as after a change of the secret.
         """
         here = {peer.device for peer in report.peers if peer.reachable}
+        hubs = {one.zid: one.lacking for one in report.storages if one.reachable and one.zid in report.hubs}
         if self._exchange is None or not report.is_quiet:
             return False
-        if not all(peer.equal for peer in report.peers if peer.reachable):
+        if not all(peer.equal for peer in report.peers if peer.reachable) or any(one != 0 for one in hubs.values()):
             return False
         just = self._means.monotonic() - _CONNECTING_SECONDS
         away = report.names.keys() - here
-        return not away or not (
+        if not away and not report.hubs.keys() - hubs.keys():
+            return True
+        return not (
             just < self._opened_at
             or any(peer.device in away and (peer.left_at or just) > just for peer in report.peers)
         )
@@ -178,6 +197,7 @@ class SpaceRunner:
                     self._opened_at = self._means.monotonic()
                     self._exchange = session.exchange
                     self._serve(session, database, wanted)
+                    session.send(session.exchange.farewell())
                 finally:
                     self._exchange = None
                     session.end()
@@ -194,6 +214,8 @@ class SpaceRunner:
             self._wake.clear()
             self._work(session)
             now = self._means.monotonic()
+            if self._engine is not None:
+                self._engine.check()
             session.look(now)
             was_asleep = slept.since_last(now)
             if was_asleep or now >= addresses_at + limits.ADDRESSES_EVERY_SECONDS:
@@ -260,7 +282,11 @@ class SpaceRunner:
         if is_missing_somebody and age >= (_MISSING_SECONDS if here else _LONELY_SECONDS):
             self._is_flipped = not self._is_flipped
             return True
-        return age >= limits.REOPEN_SECONDS_MIN and bool(wanted.moved(opened) - here)
+        if age < limits.REOPEN_SECONDS_MIN:
+            return False
+        hubs = wanted.hubs_moved(opened)
+        reached = {one.zid for one in session.exchange.storages() if one.reachable} if hubs else set()
+        return bool(wanted.moved(opened) - here) or bool(hubs - reached)
 
     def _pause(self, seconds: float) -> None:
         """Wait, however often this thread is woken meanwhile."""
@@ -292,7 +318,8 @@ class SpaceRunner:
         try:
             yield transport
         finally:
-            self._has_closed = transport.close()
+            self.listening, self.addresses = None, ()
+            self._has_closed = self._engine.close() if self._engine is not None else transport.close()
 
     def _open(self, wanted: Plan) -> Transport:
         """A transport as planned; without its listener if the port is taken, so that this node at least calls."""
@@ -304,16 +331,17 @@ class SpaceRunner:
             sockets=self._means.sockets,
             name=f"{self._means.name}-{self.space.id.hex()[:10]}",
         )
-        self.listening, self._cannot_listen = wanted.listening, False
+        self._cannot_listen = False
+        open_transport = self._engine.open if self._engine is not None else self._means.open_transport
         try:
-            transport = self._means.open_transport(settings)
-            self._listen_again = _LISTEN_AGAIN_SECONDS_MIN
+            transport = open_transport(settings)
+            self.listening, self._listen_again = wanted.listening, _LISTEN_AGAIN_SECONDS_MIN
             return transport
         except MeshError:
             if wanted.listening is None:
                 raise
-            transport = self._means.open_transport(msgspec.structs.replace(settings, listen=()))
-            self.listening, self._cannot_listen = None, True
+            transport = open_transport(msgspec.structs.replace(settings, listen=()))
+            self._cannot_listen = True
             where = addresses.shown(wanted.listening.address, wanted.listening.port)
             self._fail(f"cannot listen at {where}: another process may have the port")
             return transport

@@ -38,6 +38,7 @@ class Keyring:
     def __init__(self, secrets: Sequence[Secret], *, random: ids.Random) -> None:
         """Take the secrets, the current one first; *random* gives the nonces."""
         self.current = secrets[0].key_id
+        self._ages = {secret.key_id: age for age, secret in enumerate(secrets)}
         self._random = random
         self._ciphers = {secret.key_id: ChaCha20Poly1305(derived(secret.secret, "seal")) for secret in secrets}
 
@@ -71,6 +72,10 @@ class Keyring:
     def knows(self, key_id: bytes) -> bool:
         """Whether the secret with that id is here."""
         return key_id in self._ciphers
+
+    def age(self, key_id: bytes) -> int:
+        """How many secrets came after that one, of those that are here."""
+        return self._ages[key_id]
 
     def _cipher(self, key_id: bytes) -> ChaCha20Poly1305:
         cipher = self._ciphers.get(key_id)

@@ -95,6 +95,32 @@ def uninstall(config: Config, run: Run = run, *, platform: str = sys.platform) -
     return [f"ran {' '.join(command)}", f"removed {path}"]
 
 
+def is_installed(config: Config, *, platform: str = sys.platform) -> bool:
+    """Whether the system starts it."""
+    try:
+        return _path(config, platform).exists()
+    except MeshError:
+        return False
+
+
+def restart(config: Config, run: Run = run, *, platform: str = sys.platform) -> bool:
+    """End the node, and start it anew as it was started, with what this process has in its environment; False when none is
+    to run: it was stopped, or has nothing to carry.
+
+    Raises:
+        MeshError: it would not end, or did not start.
+    """
+    if node_process.is_stopped(config) or not node_process.is_shared(config):
+        node_process.end(config)
+        return False
+    if is_installed(config, platform=platform):
+        install(config, run, platform=platform)
+    else:
+        node_process.end(config)
+        node_process.start(config)
+    return True
+
+
 def _path(config: Config, platform: str) -> Path:
     """Where the system looks for it."""
     if platform == "darwin":
@@ -112,7 +138,7 @@ def _starting(path: Path, platform: str) -> list[list[str]]:
 
 def _environment(config: Config) -> dict[str, str]:
     """What matters on the next day too; a runtime folder is the session's."""
-    wanted = ("PATH", "HOME", "LANG", "NOKOSU_HOME", "PYTHONPATH")
+    wanted = ("PATH", "HOME", "LANG", "NOKOSU_HOME", "NOKOSU_ENGINE", "PYTHONPATH")
     return {name: value for name, value in node_process.environment(config).items() if name in wanted}
 
 

@@ -21,23 +21,27 @@ from msgspec import Struct
 from nokosu import clock, ids, limits
 from nokosu.errors import MeshError, NokosuError
 from nokosu.mesh import keys
-from nokosu.mesh.exchange import Exchange, Get, PeerState, Put
+from nokosu.mesh.exchange import Exchange, Get, PeerState, Put, StorageState
 from nokosu.mesh.shelf import Shelf
-from nokosu.mesh.transport import Call, Question, Settings, Transport
+from nokosu.mesh.supervisor import EngineMeans
+from nokosu.mesh.transport import Answer, Call, Question, Settings, Transport
 from nokosu.store import roster
 from nokosu.store.connection import Database
 from nokosu.store.log import Log
 from nokosu.store.roster import Space
 
 _SERVERS: Final = 2  # one slow asker leaves the other to the rest
-_LOOK_SECONDS: Final = 5.0  # how often connections that went without a sign are looked for
+_LOOK_SECONDS: Final = 5.0  # how often connections that went without a sign are looked for,
+_LOOK_SECONDS_AWAY: Final = 1.0  # and whether they are back
 _END_SECONDS: Final = 0.5
 
 logger = logging.getLogger(__name__)
 
 
 class Means(Struct, frozen=True, kw_only=True):
-    """What every space of a node works with: its paths, and time, randomness and transports, which tests replace."""
+    """What every space of a node works with: its paths, and time, randomness and transports, which tests replace; `engine`
+    where each goes through a zenohd of its own.
+    """
 
     database: Path
     sockets: Path
@@ -47,15 +51,18 @@ class Means(Struct, frozen=True, kw_only=True):
     wall_clock: clock.WallClock
     monotonic: Callable[[], float]
     random: ids.Random
+    engine: EngineMeans | None = None
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What a space looks like from its node: who is known, the names of the devices that are in it, the connections, and
-    whether nothing was on its way.
+    """What a space looks like from its node: who is known, which storages, the names of the devices that are in it and of its
+    hubs by their Zenoh ids, the connections, and whether nothing was on its way.
     """
 
     peers: tuple[PeerState, ...] = ()
+    storages: tuple[StorageState, ...] = ()
     names: dict[bytes, str] = {}
+    hubs: dict[str, str] = {}
     links: tuple[tuple[str, str], ...] = ()
     is_quiet: bool = False
 
@@ -85,7 +92,8 @@ class Session:
         self._servers = [Thread(target=self._serve, name="nokosu-shelf", daemon=True) for _ in range(_SERVERS)]
         self._lock = Lock()
         self._here: dict[bytes, set[str]] = defaultdict(set)
-        self._calls: dict[int, tuple[bytes, Call | None]] = {}
+        self._storages: dict[str, set[str]] = defaultdict(set)  # by Zenoh id, its tokens: one may outlive the next
+        self._calls: dict[int, tuple[Get, Call | None]] = {}
         self._has_sent = True
         self.exchange = Exchange(
             database,
@@ -104,12 +112,13 @@ class Session:
         for server in self._servers:
             server.start()
         base, transport = keys.space(self._space.id), self._transport
-        transport.subscribe(f"{base}/rec/**", self._live)
-        transport.subscribe(f"{base}/vec/*", self._live)
+        transport.subscribe(keys.rec_all(self._space.id), self._live)
+        transport.subscribe(keys.vec_all(self._space.id), self._live)
         transport.serve(f"{keys.dev(self._space.id, self._own)}/**", self._asked)
         transport.serve(keys.vec(self._space.id, self._own), self._asked)
         transport.watch(f"{base}/here/**", self._appeared, self._vanished)
-        transport.declare(keys.here(self._space.id, self._own, transport.node))
+        transport.watch(f"{base}/hub/**", self._storage_appeared, self._storage_vanished)
+        transport.declare(keys.here(self._space.id, self._own, transport.node, transport.router))
 
     def end(self) -> None:
         """Let the servers end; the transport is the caller's to close."""
@@ -137,15 +146,14 @@ class Session:
         self._has_sent = bool(actions)
         for action in actions:
             if isinstance(action, Put):
-                self._transport.put(action.key, action.payload)
+                self._transport.put(action.key, action.payload, later_than=action.later_than)
             else:
                 self._ask(action)
 
     def look(self, now: float) -> None:
         """Now and then, look for connections that went without a sign."""
         if now >= self.look_at:
-            self.look_at = now + _LOOK_SECONDS
-            self._transport.look()
+            self.look_at = now + (_LOOK_SECONDS_AWAY if self._transport.look() else _LOOK_SECONDS)
 
     def here(self) -> set[bytes]:
         """The devices that are seen."""
@@ -158,16 +166,19 @@ class Session:
             is_quiet = not self._has_sent and not self._calls and self.exchange.due is not None
         with self._database.reading() as connection:
             members = roster.members(connection, self._space)
+            hubs = roster.hubs(connection, self._space)
         return Report(
             peers=tuple(self.exchange.peers()),
+            storages=tuple(self.exchange.storages()),
             names={one.device.id: one.device.name for one in members if not one.own and not one.revoked},
+            hubs={hub.zid: hub.name for hub in hubs},
             links=tuple((link.here, link.there) for link in self._transport.links()),
             is_quiet=is_quiet,
         )
 
     def _ask(self, get: Get) -> None:
         with self._lock:
-            self._calls[get.id] = (get.device, None)
+            self._calls[get.id] = (get, None)
         try:
             call = self._transport.get(
                 get.selector,
@@ -181,7 +192,7 @@ class Session:
             raise
         with self._lock:
             if get.id in self._calls:  # else it has ended already
-                self._calls[get.id] = (get.device, call)
+                self._calls[get.id] = (get, call)
 
     # The transport's threads ------------------------------------------------------------------------------------------
 
@@ -189,14 +200,14 @@ class Session:
         self.exchange.live(key, payload)
         self._wake()
 
-    def _answered(self, id: int, key: str, payload: bytes) -> None:
-        self.exchange.answered(id, key, payload)
+    def _answered(self, id: int, answer: Answer) -> None:
+        self.exchange.answered(id, answer.key, answer.payload, replier=answer.replier, stamp=answer.stamp)
         self._wake()
 
     def _ended(self, get: Get, failed: bool) -> None:
         with self._lock:
             self._calls.pop(get.id, None)
-            is_here = bool(self._here.get(get.device))
+            is_here = bool(self._storages.get(get.storage) if get.storage else self._here.get(get.device))
         self.exchange.ended(get.id, failed or not is_here)  # nobody there to ask looks like an answer of nothing
         self._wake()
 
@@ -216,12 +227,37 @@ class Session:
         with self._lock:
             nodes = self._here.get(device, set())
             nodes.discard(node)
-            gone = [call for of, call in self._calls.values() if of == device] if not nodes else []
+            gone = self._calls_to(lambda get: not get.storage and get.device == device) if not nodes else []
         for call in gone:
-            if call is not None:
-                call.cancel()
+            call.cancel()
         self.exchange.vanished(device, node)
         self._wake()
+
+    def _storage_appeared(self, key: str) -> None:
+        found = keys.parse_hub(key)
+        if found is not None:
+            with self._lock:
+                self._storages[found.zid].add(key)
+            self.exchange.storage_appeared(found.zid, found.version, found.fingerprint)
+            self._wake()
+
+    def _storage_vanished(self, key: str) -> None:
+        found = keys.parse_hub(key)
+        if found is None:
+            return
+        with self._lock:
+            tokens = self._storages[found.zid]
+            tokens.discard(key)
+            if tokens:
+                return
+            gone = self._calls_to(lambda get: get.storage == found.zid)
+        for call in gone:
+            call.cancel()
+        self.exchange.storage_vanished(found.zid)
+        self._wake()
+
+    def _calls_to(self, which: Callable[[Get], bool]) -> list[Call]:
+        return [call for get, call in self._calls.values() if call is not None and which(get)]
 
     def _asked(self, question: Question) -> None:
         try:

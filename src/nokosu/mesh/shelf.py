@@ -15,7 +15,7 @@ from msgspec import Struct
 from nokosu import ids, limits, records
 from nokosu.mesh import keys, publisher, vectors
 from nokosu.mesh.seal import Keyring
-from nokosu.records import Record, Rekeying
+from nokosu.records import Record
 from nokosu.store import counting, roster
 from nokosu.store import vectors as store_vectors
 from nokosu.store.connection import Database
@@ -96,11 +96,17 @@ class Shelf:
         return self._records(base, asked) if asked is not None else iter(())
 
     def _records(self, base: str, asked: Asked) -> Iterator[Answer]:
+        with self._database.reading() as connection:
+            logs = connection.rows("SELECT n FROM log WHERE id = ? AND space = ?", (asked.log, self._space.n))
+        for (log,) in logs:  # one, unless a device lies about another's
+            yield from self._records_of(base, log, asked)
+
+    def _records_of(self, base: str, log: int, asked: Asked) -> Iterator[Answer]:
         seq, n = asked.first, 0
         while True:
             with self._database.reading() as connection:
                 keyring = self._current(connection)
-                rows = connection.rows(_PAGE_SQL, (asked.log, self._space.n, seq, seq, n, asked.last, _ROWS))
+                rows = connection.rows(_PAGE_SQL, (log, seq, seq, n, asked.last, _ROWS))
             for row in rows:
                 record = records.read(*row[1:])
                 seq, n = record.place.seq, row[0]
@@ -110,19 +116,12 @@ class Shelf:
                 return
 
     def _roster(self, base: str) -> Iterator[Answer]:
-        """The roster's records, each under the secret that was current when it was written: whoever knows an older one
-        reads up to the first `rekey`, finds the next secret in it, and reads on.
-        """
+        """See `publisher.under_their_secrets`."""
         with self._database.reading() as connection:
             keyring = self._current(connection)
             found = counting.roster_records(connection, self._space.n) or []
-            founding = min(self._secrets, key=lambda secret: secret.epoch)
-        latest = (founding.epoch, founding.key_id)
-        for record in sorted(found, key=lambda record: (record.core.hlc, record.id)):
-            said = record.roster()
-            yield from _answer(f"{base}rekey", record, keyring, under=latest[1])
-            if isinstance(said, Rekeying):
-                latest = max(latest, (said.epoch, said.key_id)) if keyring.knows(said.key_id) else latest
+        for record, under in publisher.under_their_secrets(found, self._secrets, keyring):
+            yield from _answer(f"{base}rekey", record, keyring, under=under)
 
     def _own_announcement(self, base: str) -> Iterator[Answer]:
         for key, payload in self._announcements(f"{base}vec"):
@@ -145,10 +144,8 @@ class Shelf:
 
 # What waits behind a gap as well: nobody else may have it any more.
 _PAGE_SQL: Final = (
-    "SELECT record.n, CAST(header AS BLOB), CAST(signature AS BLOB), CAST(body AS BLOB) FROM log "
-    "JOIN record ON record.log = log.n WHERE log.id = ? AND log.space = ? "
-    "AND record.seq >= ? AND (record.seq, record.n) > (?, ?) AND record.seq <= ? "
-    "ORDER BY record.seq, record.n LIMIT ?"
+    "SELECT n, CAST(header AS BLOB), CAST(signature AS BLOB), CAST(body AS BLOB) FROM record "
+    "WHERE log = ? AND seq >= ? AND (seq, n) > (?, ?) AND seq <= ? ORDER BY seq, n LIMIT ?"
 )
 
 

@@ -15,14 +15,29 @@ from msgspec import Struct
 from nokosu.mesh.certificates import Tls
 
 Arrived = Callable[[str, bytes], None]
-"""A sample, or one answer to a question: its key and its payload."""
+"""A sample: its key and its payload."""
+
+
+class Answer(Struct, frozen=True):
+    """One answer to a question. `replier` is the Zenoh id of whoever gave it, empty when it did not say; `stamp` is the
+    time at which the value was put, as Zenoh counts it (NTP64), where it lay in a storage.
+    """
+
+    key: str
+    payload: bytes
+    replier: str
+    stamp: int | None = None
+
+
+Answered = Callable[[Answer], None]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
     """What a transport is opened with.
 
     `tls` is what it shows and trusts; `listen` and `connect` are addresses, HOST:PORT; `sockets` is a folder that nobody
-    else may enter, and `name` is unlike that of any other transport there.
+    else may enter, and `name` is unlike that of any other transport there. `engine` is the socket of a zenohd beside us:
+    where it is given, that listens and dials, and this transport is a client of it.
     """
 
     tls: Tls
@@ -30,6 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     connect: tuple[str, ...]
     sockets: Path
     name: str
+    engine: Path | None = None
 
 
 class Link(Struct, frozen=True):
@@ -73,6 +89,11 @@ class Transport(Protocol):
         """The name of this node, unlike any other's; a new one each time a transport is opened."""
         ...
 
+    @property
+    def router(self) -> str:
+        """The name of what connects this node with the others: itself, or the zenohd beside it."""
+        ...
+
     def subscribe(self, key_expr: str, arrived: Arrived) -> None:
         """Have what others put from now on."""
         ...
@@ -89,8 +110,9 @@ class Transport(Protocol):
         """See who is there already, who comes and who goes, by the keys that they declare."""
         ...
 
-    def put(self, key: str, payload: bytes) -> None:
-        """Send a sample to whoever is there. Blocks while the way is full, for seconds at most, and proves nothing.
+    def put(self, key: str, payload: bytes, *, later_than: int = 0) -> None:
+        """Send a sample to whoever is there. Blocks while the way is full, for seconds at most, and proves nothing. It is
+        stamped with the time, and later than *later_than*: a storage keeps the latest, and drops the rest in silence.
 
         Raises:
             MeshError: the transport is closed.
@@ -98,7 +120,7 @@ class Transport(Protocol):
         ...
 
     def get(
-        self, selector: str, arrived: Arrived, ended: Callable[[bool], None], *, seconds: float, bytes_max: int
+        self, selector: str, arrived: Answered, ended: Callable[[bool], None], *, seconds: float, bytes_max: int
     ) -> Call:
         """Ask. Each answer is *arrived*; then, once, *ended* with whether it failed: an error, *seconds* over, cancelled,
         or more than *bytes_max* in all.
@@ -109,11 +131,17 @@ class Transport(Protocol):
         ...
 
     def links(self) -> list[Link]:
-        """The connections that stand."""
+        """The connections that stand; none of those that a zenohd beside us has."""
         ...
 
-    def look(self) -> None:
-        """Notice who went without a sign: called now and then, and when a `put` took long."""
+    def is_alive(self) -> bool:
+        """Whether it still carries anything: False when the zenohd beside us is gone."""
+        ...
+
+    def look(self) -> bool:
+        """Notice who went without a sign, and who of those is back; whether anybody is away so. Called now and then, and
+        when a `put` took long.
+        """
         ...
 
     def close(self) -> bool:

@@ -13,6 +13,7 @@ was started anew, tries its `other` certificate now and then.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Final
 
 from msgspec import Struct
@@ -44,12 +45,16 @@ class Trust(Struct, frozen=True):
 def needed(connection: Connection, space: Space, now_ms: int) -> Trust:
     """What the records and announcements say now."""
     current = roster.secrets(connection, space)[0]
-    trusted = [current]
-    for older in _older(connection, space, now_ms):
-        if older.is_covered:
-            break
-        trusted.append(older.secret)
+    trusted = [current, *(secret for secret, _ in ending(connection, space, now_ms))]
     return Trust(tuple(trusted), trusted[-1])
+
+
+def ending(connection: Connection, space: Space, now_ms: int) -> list[tuple[Secret, int]]:
+    """The secrets before the current one that are still needed, the latest first, each with the time (milliseconds since
+    1970) when that is over, whoever still sleeps.
+    """
+    older = takewhile(lambda older: not older.is_covered, _older(connection, space, now_ms))
+    return [(one.secret, one.until_ms) for one in older]
 
 
 class Truster:
@@ -97,10 +102,13 @@ def _rekeys(connection: Connection, space: Space) -> dict[bytes, tuple[Record, R
 
 
 class _Older(Struct, frozen=True):
-    """A secret that was replaced, and whether every remaining device has announced that it knows by which."""
+    """A secret that was replaced, and whether every remaining device has announced that it knows by which; at `until_ms` it
+    ends all the same.
+    """
 
     secret: Secret
     is_covered: bool
+    until_ms: int
 
 
 def _older(connection: Connection, space: Space, now_ms: int) -> Iterator[_Older]:
@@ -112,10 +120,11 @@ def _older(connection: Connection, space: Space, now_ms: int) -> Iterator[_Older
     while at in rekeys:
         record, said = rekeys[at]
         at = said.previous
-        if at in seen or at not in known or now_ms - record.core.wall > DAYS_MAX * times.DAY_MS:
+        until_ms = record.core.wall + DAYS_MAX * times.DAY_MS
+        if at in seen or at not in known or now_ms > until_ms:
             return
         seen.add(at)
-        yield _Older(known[at], _is_covered(connection, space, record))
+        yield _Older(known[at], _is_covered(connection, space, record), until_ms)
 
 
 def _is_covered(connection: Connection, space: Space, record: Record) -> bool:

@@ -1,11 +1,13 @@
-"""The transport that carries real traffic: Zenoh, embedded. The only module that imports it.
+"""The transport that carries real traffic: Zenoh, embedded or through a zenohd beside us. The only module that imports it.
 
-One session is this node's router: it listens with mutual TLS and dials every address it is given, and goes on dialling.
-Our questions go through a second session, a client of the first over a Unix socket, because one slow callback stalls all
-else in its session. Multicast, gossip, shared memory and the admin space are off. Zenoh's `delete` is never used.
+Embedded, one session is this node's router: it listens with mutual TLS and dials every address it is given, and goes on
+dialling; with a zenohd, that does so, and the session is its client. Our questions go through a second session, a client
+of the same router over its Unix socket, because one slow callback stalls all else in its session. Multicast, gossip, shared
+memory and the admin space are off. Zenoh's `delete` is never used.
 
 What was measured with 1.10.2, and shapes this module: a connection whose other end is frozen while we send is closed
-after five seconds, but neither the liveliness token of its node nor the questions to it ever end (`look` ends them); then
+after five seconds, but neither the liveliness token of its node nor the questions to it ever end, in a zenohd neither
+(`look` ends them); then
 `close` itself takes ten seconds and fails (`close` here does not wait so long); connect endpoints cannot be added to a
 session that is open.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -29,12 +32,18 @@ os.environ.setdefault("UHLC_MAX_DELTA_MS", "315360000000")
 import zenoh
 
 from nokosu import limits
+from nokosu.engine.silence import Silence
 from nokosu.errors import MeshError
 from nokosu.mesh.presence import Presence
-from nokosu.mesh.transport import Arrived, Link, Question, Settings
+from nokosu.mesh.transport import Answer, Answered, Arrived, Link, Question, Settings
 
 _CLOSE_SECONDS: Final = 1.0
 _SOCKET: Final = "unixsock-stream"
+_NANOS: Final = 1_000_000_000
+_GRAPH_SECONDS: Final = 1.0
+_NODE: Final = re.compile(
+    r'^\s*[0-9]+ \[ label = "([0-9a-f]+)" ]', re.MULTILINE
+)  # of a graph in DOT; edges are left out
 _BLOCK: Final = zenoh.CongestionControl.BLOCK
 
 
@@ -45,25 +54,33 @@ class ZenohTransport:
         """Open both sessions.
 
         Raises:
-            MeshError: an address to listen at is taken, or this process may not open sockets.
+            MeshError: an address to listen at is taken, this process may not open sockets, or no zenohd is at its socket.
         """
-        self._socket = settings.sockets / f"{settings.name}.zenoh"
+        self._engine = settings.engine
+        self._socket = settings.engine or settings.sockets / f"{settings.name}.zenoh"
+        router = _router(settings, self._socket) if settings.engine is None else _client(self._socket)
         self._kept: list[Any] = []  # declarations, until the end
         self._calls: set[_Call] = set()
         self._presence: list[Presence] = []
+        self._silence = Silence(os.getpid())
         with _mapped("open"):
-            self._session = zenoh.open(_config(_router(settings, self._socket)))
+            self._session = zenoh.open(_config(router))
             try:
                 self._questions = zenoh.open(_config(_client(self._socket)))
             except zenoh.ZError:
                 self._session.close()  # type: ignore[no-untyped-call]
                 raise
         self._node = str(self._session.zid())
+        self._router = self._node if settings.engine is None else next(map(str, self._session.info.routers_zid()), "")
         self._client = str(self._questions.zid())
 
     @property
     def node(self) -> str:
         return self._node
+
+    @property
+    def router(self) -> str:
+        return self._router
 
     def subscribe(self, key_expr: str, arrived: Arrived) -> None:
         def sample(found: zenoh.Sample) -> None:
@@ -92,15 +109,15 @@ class ZenohTransport:
         with _mapped("watch"):
             self._kept.append(self._session.liveliness().declare_subscriber(key_expr, told, history=True))
 
-    def put(self, key: str, payload: bytes) -> None:
+    def put(self, key: str, payload: bytes, *, later_than: int = 0) -> None:
         began = time.monotonic()
         with _mapped("put"):
-            self._session.put(key, payload, congestion_control=_BLOCK)
+            self._session.put(key, payload, congestion_control=_BLOCK, timestamp=self._stamp(later_than))
         if time.monotonic() - began > 1.0:
             self.look()
 
     def get(
-        self, selector: str, arrived: Arrived, ended: Callable[[bool], None], *, seconds: float, bytes_max: int
+        self, selector: str, arrived: Answered, ended: Callable[[bool], None], *, seconds: float, bytes_max: int
     ) -> _Call:
         call = _Call(arrived, ended, bytes_max, self._calls.discard)
         self._calls.add(call)
@@ -121,23 +138,55 @@ class ZenohTransport:
         return call
 
     def links(self) -> list[Link]:
+        if self._engine is not None:
+            return []
         return [
             Link(str(link.zid), link.src, link.dst)
             for link in self._session.info.links()
             if str(link.zid) != self._client
         ]
 
-    def look(self) -> None:
-        connected = {link.node for link in self.links()}
-        for presence in self._presence:
-            presence.look(connected)
+    def is_alive(self) -> bool:
+        if self._engine is None:
+            return True
+        sessions = (self._session, self._questions)
+        return all(not session.is_closed() and session.info.routers_zid() for session in sessions)
+
+    def look(self) -> bool:
+        self._silence.look()
+        connected = self._connected()
+        if connected is None:
+            return False
+        away = [presence.look(connected) for presence in self._presence]  # each of them looks
+        return any(away)
+
+    def _connected(self) -> set[str] | None:
+        """The routers that are reached: those with a link to us, or all that the zenohd beside us has a way to, which it tells
+        only through its socket; None when it does not.
+        """
+        if self._engine is None:
+            return {link.node for link in self.links()}
+        found: set[str] = set()
+        with suppress(zenoh.ZError):
+            for router in self._questions.info.routers_zid():
+                for reply in self._questions.get(f"@/{router}/router/linkstate/*", timeout=_GRAPH_SECONDS):
+                    if reply.ok is not None:
+                        found.update(_NODE.findall(reply.ok.payload.to_string()))
+        return found or None
 
     def close(self) -> bool:
         closing = threading.Thread(target=self._close, name="nokosu-close", daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
-        _remove(self._socket)
+        if self._engine is None:
+            _remove(self._socket)
         return not closing.is_alive()
+
+    def _stamp(self, later_than: int) -> zenoh.Timestamp:
+        now: zenoh.Timestamp = self._session.new_timestamp()
+        if _ntp64(now) > later_than:
+            return now
+        return zenoh.Timestamp(_later(later_than), now.get_id())
 
     def _close(self) -> None:
         for call in list(self._calls):
@@ -151,7 +200,7 @@ class _Call:
     """A question of ours: counts what comes, and ends once."""
 
     def __init__(
-        self, arrived: Arrived, ended: Callable[[bool], None], bytes_max: int, forget: Callable[[_Call], None]
+        self, arrived: Answered, ended: Callable[[bool], None], bytes_max: int, forget: Callable[[_Call], None]
     ) -> None:
         self.token = zenoh.CancellationToken()
         self._arrived, self._ended, self._forget = arrived, ended, forget
@@ -168,7 +217,15 @@ class _Call:
             if self._bytes_left < 0:
                 self.cancel()
                 return
-            self._arrived(str(found.key_expr), payload)
+            replier, stamp = reply.replier_id, found.timestamp
+            self._arrived(
+                Answer(
+                    str(found.key_expr),
+                    payload,
+                    str(replier.zid) if replier is not None else "",
+                    _ntp64(stamp) if stamp is not None else None,
+                )
+            )
 
     def dropped(self) -> None:
         self._forget(self)
@@ -214,6 +271,16 @@ class _mapped:  # noqa: N801 - reads as a statement
         if isinstance(error, zenoh.ZError):
             reason = str(error).partition(" at /")[0]
             raise MeshError(f"mesh: {self._what} failed ({reason})", hint="nokosu doctor") from error
+
+
+def _ntp64(stamp: zenoh.Timestamp) -> int:
+    return int(str(stamp.get_time_as_ntp64()))
+
+
+def _later(than: int) -> zenoh.NTP64:
+    """A little later: nanoseconds are coarser than what Zenoh counts in."""
+    seconds, nanos = divmod((than * _NANOS >> 32) + 2, _NANOS)
+    return zenoh.NTP64(seconds, nanos)
 
 
 def _remove(socket: Path) -> None:

@@ -126,9 +126,9 @@ class Account:
             if hash in self.excused or one.device == self.revoked:
                 continue
             status = shown[one.memory][0] if one.memory in shown else None
-            if one.kind == "forget" and one.memory not in self.restored and status not in GONE:
-                found.append(f"{one.memory} was forgotten, never restored, and is {status}")
-            if one.kind == "purge" and status != Status.PURGED:
+            if one.kind in ("forget", "purge") and one.memory not in self.restored and status not in GONE:
+                found.append(f"{one.memory} was forgotten or purged, never restored, and is {status}")
+            if one.kind == "purge" and status != Status.PURGED and not self.is_torn and not self._has_others(one):
                 found.append(f"{one.memory} was purged, and is {status}")
         found += [
             f"{memory} shows what a revoked device wrote beyond its cut"
@@ -136,6 +136,18 @@ class Account:
             if hash in self.beyond_cut
         ]
         return found
+
+    def _has_others(self, purge: Acknowledged) -> bool:
+        """Whether another device wrote in a memory as well: if the purge did not know of that, it is hidden, and kept."""
+        return any(
+            one.memory == purge.memory and one.device != purge.device and one.kind not in ("forget", "purge")
+            for one in self.acknowledged.values()
+        )
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether records may be missing for good, or count no more: what others made of those is not erased at once."""
+        return bool(self.set_back) or self.revoked is not None
 
     def _is_gap_of_its_own(self, host: Host, problem: Problem) -> bool:
         """A device whose disk went back says so, where nobody has what it wrote in between."""

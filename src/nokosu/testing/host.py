@@ -60,6 +60,7 @@ class Host:
         self.names: dict[str, bytes] = {}  # all nodes that ran here, and of which device
         self.is_removed = False  # revoked, or gone: nothing is expected of it any more
         self._timeline = timeline
+        self._last_stamp = 0
 
     def create(self) -> None:
         """Make the store, with this device's key."""
@@ -87,6 +88,7 @@ class Host:
         self.names[node] = self.device
         self.space = self.space_with(space)
         self.shelf = Shelf(self.shelf_database, self.space, random=self.random)
+        self._last_stamp = 0  # Zenoh's clock never goes back while a session stands, and does with the next
         self.exchange = Exchange(
             self.database,
             self.log,
@@ -98,6 +100,11 @@ class Host:
             version=version,
             addresses=lambda: (f"10.0.0.{self.number}:4000",),
         )
+
+    def stamp(self, later_than: int) -> int:
+        """What Zenoh stamps a sample with now."""
+        self._last_stamp = max((self.clock() << 32) // 1000, self._last_stamp + 1, later_than + 1)
+        return self._last_stamp
 
     def stop(self) -> None:
         """End the node, as a kill does: what it had in memory is gone."""

@@ -12,6 +12,7 @@ One seed, one run: time is virtual, and everything random is drawn from the seed
 
 from __future__ import annotations
 
+import itertools
 import math
 import random as standard_random
 from collections import Counter
@@ -20,16 +21,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from nokosu.mesh import reconcile
+from nokosu.engine import replication
+from nokosu.mesh import keys, reconcile
 from nokosu.mesh.exchange import Get, Put
 from nokosu.store import membership, roster
 from nokosu.store.log import Head
 from nokosu.testing.host import Host
 from nokosu.testing.network import Faults, Network, Timeline
+from nokosu.testing.storage import SimulatedStorage, Stored
 
 SPACE_NAME: Final = "mesh"
 _WORKS_MAX: Final = 2_000  # calls of `work` in one go: more is a loop that never ends
 WAKES_PER_SECOND: Final = 20
+_ALIGN_SECONDS: Final = 10.0  # how often two storages compare
+_STORAGE_NUMBER: Final = 100  # places of storages in the network begin here
 _LEASE_SECONDS: Final = 10.0  # how long a link may be down before its ends notice
 
 
@@ -53,11 +58,13 @@ class LoopbackMesh:
         folder: Path,
         *,
         hosts: int = 5,
+        storages: int = 0,
         faults: Faults | None = None,
         wakes_per_second: int = WAKES_PER_SECOND,
     ) -> None:
-        """Make *hosts* stores below *folder*, one space that all belong to, and start their nodes. What arrives at a host
-        between two of its *wakes_per_second* is looked at together.
+        """Make *hosts* stores below *folder*, one space that all belong to, and start their nodes; and *storages* beside
+        them, that replicate with each other. What arrives at a host between two of its *wakes_per_second* is looked at
+        together.
         """
         self.seed = seed
         self.random = standard_random.Random(seed)  # noqa: S311 - for tests
@@ -66,15 +73,23 @@ class LoopbackMesh:
         self.network = Network(self.timeline, self.random, self.fired)
         self.network.faults = faults or Faults()
         self.hosts: list[Host] = []
+        self.storages: list[SimulatedStorage] = []
+        self.are_apart = False  # hosts never meet but through a storage
         self.sent: Counter[str] = Counter()
         self._folder = folder
         self._wakes_per_second = wakes_per_second
         self._nodes = 0
         self._seen: set[tuple[str, str]] = set()  # which node sees which
+        self._seen_storages: dict[tuple[str, str], int | None] = {}  # by node and Zenoh id, in which of its runs
         self._waking: dict[int, float] = {}
         for _ in range(hosts):
             self._new_host().create()
         self._found()
+        for number in range(storages):
+            zid = f"{number + 1:x}{'a' * 31}"
+            self.storages.append(SimulatedStorage(_STORAGE_NUMBER + number, zid, keys.space(self.space)))
+        if storages > 1:
+            self.timeline.at(_ALIGN_SECONDS, self._align)
         for host in self.hosts:
             self.start(host)
 
@@ -134,6 +149,11 @@ class LoopbackMesh:
             if host.exchange is not None
             for peer in host.exchange.peers()
             if peer.reachable and not self._is_gone(peer.node)
+        ) and all(
+            storage.lacking == 0 and not storage.pending
+            for host in running
+            if host.exchange is not None
+            for storage in host.exchange.storages()
         )
 
     def differences(self) -> dict[str, list[str]]:
@@ -180,11 +200,43 @@ class LoopbackMesh:
         self.network.mend(other.number, one.number)
         self._notice_later(one, other)
 
+    def cut_storage(self, host: Host, storage: SimulatedStorage) -> None:
+        """Let nothing through between a host and a storage."""
+        self.network.cut(host.number, storage.number)
+        self.network.cut(storage.number, host.number)
+        self._notice_storage_later(host, storage)
+
+    def start_storage(self, storage: SimulatedStorage) -> None:
+        """Start a storage that was stopped."""
+        storage.is_running = True
+        storage.runs += 1
+        for host in self.hosts:
+            self._notice_storage_later(host, storage)
+
+    def stop_storage(self, storage: SimulatedStorage) -> None:
+        """Stop a storage: what it has written is there when it starts."""
+        storage.is_running = False
+        for host in self.hosts:
+            self._notice_storage_later(host, storage)
+
+    def keep_apart(self) -> None:
+        """From now on, no host reaches another but through a storage."""
+        self.are_apart = True
+        for host in self.hosts:
+            for other in self.hosts[: host.number]:
+                self.cut(host, other)
+
     def heal_links(self) -> None:
         """Mend every link."""
         for host in self.hosts:
-            for other in self.hosts[: host.number]:
+            for storage in self.storages:
+                self.network.mend(host.number, storage.number)
+                self.network.mend(storage.number, host.number)
+                self._notice_storage_later(host, storage)
+            for other in self.hosts[: host.number] if not self.are_apart else ():
                 self.heal(host, other)
+        for here, there in itertools.permutations(self.storages, 2):
+            self.network.mend(here.number, there.number)
 
     def heal_all(self) -> None:
         """Mend every link, lose nothing more, and start every node."""
@@ -193,6 +245,9 @@ class LoopbackMesh:
         for host in self.members:
             if host.exchange is None:
                 self.start(host)
+        for storage in self.storages:
+            if not storage.is_running:
+                self.start_storage(storage)
 
     def start(self, host: Host) -> None:
         """Start a host's node."""
@@ -202,6 +257,8 @@ class LoopbackMesh:
         for other in self.hosts:
             if other is not host:
                 self._notice_later(host, other)
+        for storage in self.storages:
+            self._notice_storage_later(host, storage)
 
     def crash(self, host: Host) -> None:
         """End a host's node: all that is not committed is gone."""
@@ -216,6 +273,9 @@ class LoopbackMesh:
         copy.config.home.mkdir()
         host.database.copy_to(copy.path)
         copy.open()
+        for other in self.hosts[: copy.number] if self.are_apart else ():
+            self.network.cut(copy.number, other.number)
+            self.network.cut(other.number, copy.number)
         self.start(copy)
         return copy
 
@@ -311,6 +371,21 @@ class LoopbackMesh:
         for other in self.hosts:
             if other is not host:
                 self.network.send(host.number, other.number, partial(self._arrive, other, message))
+        for storage in self.storages:
+            stored = Stored(host.stamp(message.later_than), message.payload)
+            self.network.send(host.number, storage.number, partial(self._store, storage, message.key, stored))
+
+    def _store(self, storage: SimulatedStorage, key: str, stored: Stored) -> None:
+        if storage.is_running:
+            storage.put(key, stored, now=self.now)
+
+    def _align(self) -> None:
+        """Storages that are linked replicate; subscribers hear nothing of it."""
+        for one, other in itertools.combinations(self.storages, 2):
+            is_linked = self.network.is_open(one.number, other.number)
+            if one.is_running and other.is_running and is_linked:
+                one.align(other)
+        self.timeline.at(self.now + _ALIGN_SECONDS, self._align)
 
     def _arrive(self, host: Host, message: Put) -> None:
         if host.exchange is not None:
@@ -318,7 +393,10 @@ class LoopbackMesh:
             self._wake(host)
 
     def _ask(self, host: Host, get: Get) -> None:
-        """Ask every node of the device; the question has ended when all of them have."""
+        """Ask every node of the device, or every storage; the question has ended when all of them have."""
+        if get.storage:
+            self._ask_storages(host, get)
+            return
         asked = [other for other in self.hosts if other.device == get.device and other is not host]
         question = _Question(host, get, max(len(asked), 1))
         if not asked:
@@ -327,6 +405,60 @@ class LoopbackMesh:
             self.network.ask(
                 host.number, other.number, partial(self._answer, question, other), partial(self._give_up, question)
             )
+
+    def _ask_storages(self, host: Host, get: Get) -> None:
+        """All of them are asked, as Zenoh does; that others answer must not pass for an answer of the one it is for."""
+        there = [one for one in self.storages if one.zid == get.storage or self._sees_storage(host, one)]
+        question = _Question(host, get, len(there))
+        for storage in there:
+            self.network.ask(
+                host.number,
+                storage.number,
+                partial(self._answer_stored, question, storage),
+                partial(self._give_up, question),
+            )
+
+    def _answer_stored(self, question: _Question, storage: SimulatedStorage) -> None:
+        if not storage.is_running:
+            self._give_up(question)
+            return
+        answers = storage.serve(question.get.selector)
+        self.sent["answer of a storage"] += len(answers)
+        broken = self.network.broken_off_after(len(answers))
+
+        def take() -> None:
+            if not self.network.is_open(storage.number, question.host.number):
+                self._give_up(question)
+                return
+            exchange = question.host.exchange
+            if exchange is question.exchange and exchange is not None:
+                for key, stored in answers[:broken]:
+                    exchange.answered(question.get.id, key, stored.payload, replier=storage.zid, stamp=stored.stamp)
+            self._end(question, failed=broken is not None)
+
+        self.timeline.at(self.now + self.network.delay(), take)
+
+    def _sees_storage(self, host: Host, storage: SimulatedStorage) -> bool:
+        forth, back = (host.number, storage.number), (storage.number, host.number)
+        running = host.exchange is not None and storage.is_running
+        return running and self.network.is_open(*forth) and self.network.is_open(*back)
+
+    def _notice_storage_later(self, host: Host, storage: SimulatedStorage) -> None:
+        delay = self.random.uniform(0.0, _LEASE_SECONDS) * (0.02 if self._sees_storage(host, storage) else 1.0)
+        self.timeline.at(self.now + delay, partial(self._notice_storage, host, storage))
+
+    def _notice_storage(self, host: Host, storage: SimulatedStorage) -> None:
+        exchange = host.exchange
+        if exchange is None:
+            return
+        seen = self._seen_storages.get((host.node, storage.zid))
+        here = storage.runs if self._sees_storage(host, storage) else None
+        if here != seen and seen is not None:
+            exchange.storage_vanished(storage.zid)
+        if here != seen and here is not None:
+            exchange.storage_appeared(storage.zid, "1.10.2", replication.FINGERPRINT)
+        self._seen_storages[host.node, storage.zid] = here
+        self._wake(host)
 
     def _give_up(self, question: _Question) -> None:
         """Nobody answers: the asker notices after a while."""
@@ -357,7 +489,8 @@ class LoopbackMesh:
         question.failed += failed
         exchange = question.host.exchange
         if question.left == 0 and exchange is question.exchange and exchange is not None:
-            exchange.ended(question.get.id, failed=question.failed == question.asked)
+            all_failed = question.failed == question.asked
+            exchange.ended(question.get.id, failed=question.failed > 0 if question.get.storage else all_failed)
             self._wake(question.host)
 
     def _notice_later(self, one: Host, other: Host) -> None:

@@ -10,6 +10,7 @@ there that nobody wrote, a forgotten memory is back, or two hosts differ after a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,11 +23,15 @@ from nokosu.testing.account import Account, held
 from nokosu.testing.host import Host
 from nokosu.testing.loopback import SPACE_NAME, LoopbackMesh
 from nokosu.testing.network import Faults
+from nokosu.testing.storage import SimulatedStorage, Stored
+from nokosu.testing.stored import stored_problems
 
 SKEWS_MS: Final = (500, -500, 12_000, -12_000, 86_400_000, -86_400_000)
 _FAULT_SHARE: Final = 0.12  # of the steps
 _PAUSES: Final = (0.01, 0.05, 0.2, 1.0)  # seconds between two steps
 _HOSTS_MAX: Final = 6
+_APART_SHARE: Final = 0.3  # of the stories with storages: hosts meet through these alone
+_IN_FLIGHT_SECONDS: Final = 200.0
 
 T = TypeVar("T")
 
@@ -41,6 +46,7 @@ class Story:
         self._random = mesh.random
         self._verify_all = verify_all
         self._copies: list[tuple[Host, Path]] = []
+        self._storage_copies: list[tuple[SimulatedStorage, dict[str, Stored]]] = []
         self._texts = 0
         self._actions: dict[Callable[[Host], None], int] = {
             self._save: 50,
@@ -61,6 +67,18 @@ class Story:
             self._clone: 1,
             self._revoke: 1,
         }
+        if mesh.storages:
+            self._faults |= {
+                self._cut_storage: 3,
+                self._restart_storage: 2,
+                self._cut_power: 4,
+                self._wipe_storage: 1,
+                self._copy_storage: 4,
+                self._put_storage_back: 3,
+            }
+            if self._random.random() < _APART_SHARE:
+                mesh.keep_apart()
+                mesh.fired["hosts kept apart"] += 1
 
     def run(self, steps: int = 300) -> None:
         """Live through *steps* random events, mend everything, and check what must hold."""
@@ -72,11 +90,14 @@ class Story:
             if problem is not None:
                 self._fail(problem)
         self.mesh.heal_all()
+        if self.mesh.storages:
+            self.mesh.advance(_IN_FLIGHT_SECONDS)  # a text that is late may lie in a storage again, and has to be found
         if not self.mesh.settle():
             self._fail(f"not the same everywhere after {self.mesh.now:.0f} s: {self.mesh.differences()}")
         members = self.mesh.members
         verified = members if self._verify_all else [self._random.choice(members)]
         problems = self.account.problems(members, verified=verified)
+        problems += stored_problems(self.mesh, is_torn=self.account.is_torn)
         if problems:
             self._fail("; ".join(problems[:4]))
 
@@ -131,7 +152,10 @@ class Story:
     def _purge(self, host: Host) -> None:
         memory = self._some_memory(host)
         if memory is not None and not host.memory.purge(memory).duplicate:
-            self.account.note(host, memory, "purge")
+            whole = (
+                host.memory.get(memory).status == "purged"
+            )  # else it is hidden, and what this device wrote is erased
+            self.account.note(host, memory, "purge" if whole else "forget")
 
     def _write_later_kind(self, host: Host) -> None:
         """A record of a kind that no host knows, with a field that none knows, as a later version writes it."""
@@ -189,6 +213,43 @@ class Story:
         self.mesh.fired["clock set back"] += skew < host.clock.skew_ms
         self.mesh.fired[f"clock wrong by {abs(skew) / 1000:g} s"] += 1
         host.clock.skew_ms = skew
+
+    def _cut_storage(self) -> None:
+        self.mesh.cut_storage(self._random.choice(self.mesh.hosts), self._random.choice(self.mesh.storages))
+        self.mesh.fired["storage cut off"] += 1
+
+    def _stopped_storage(self) -> SimulatedStorage:
+        """A storage that is off, and will be on again after a while."""
+        storage = self._random.choice(self.mesh.storages)
+        self.mesh.stop_storage(storage)
+        on_again = self.mesh.now + self._random.uniform(1.0, 15.0)
+        self.mesh.timeline.at(on_again, partial(self.mesh.start_storage, storage))
+        return storage
+
+    def _restart_storage(self) -> None:
+        self._stopped_storage()
+        self.mesh.fired["storage stopped"] += 1
+
+    def _cut_power(self) -> None:
+        """Each of its two loses the end of what it has written, or not."""
+        storage = self._stopped_storage()
+        storage.lose_power(*(self._random.choice((0.0, 0.02, 0.3)) for _ in range(2)))
+        self.mesh.fired["power of a storage cut"] += 1
+
+    def _wipe_storage(self) -> None:
+        self._stopped_storage().restore({})
+        self.mesh.fired["storage wiped"] += 1
+
+    def _copy_storage(self) -> None:
+        storage = self._random.choice(self.mesh.storages)
+        self._storage_copies.append((storage, storage.copy()))
+
+    def _put_storage_back(self) -> None:
+        if self._storage_copies:
+            storage = self._stopped_storage()
+            copies = [copy for of, copy in self._storage_copies if of is storage]
+            storage.restore(self._random.choice(copies) if copies else storage.copy())
+            self.mesh.fired["older storage put back"] += 1
 
     def _copy(self) -> None:
         host = self._random.choice(self.mesh.hosts)
