@@ -136,6 +136,14 @@ PROMISES: Final[dict[str, Promise]] = {
             "test_nokosu.py::test_a_purge_leaves_no_byte_of_the_text_on_the_disk",
         ),
     ),
+    "only-authors-purge": Promise(
+        "In a space shared with others, nobody's words are erased at once by anybody else's purge.",
+        (
+            "test_fold.py::test_nobody_erases_at_once_what_another_device_wrote",
+            "test_nokosu.py::test_a_purge_by_another_device_of_a_shared_space_only_hides",
+            "test_nokosu.py::test_what_a_purge_with_invented_times_takes_is_kept_for_thirty_days_and_comes_back_when_its_device_is_revoked",
+        ),
+    ),
     "search-is-the-log": Promise(
         "A search finds what the log says, and a rebuilt index answers the same.",
         (
@@ -246,7 +254,18 @@ PROMISES: Final[dict[str, Promise]] = {
             "doctor/test_mesh.py::test_a_device_that_answers_nowhere_is_named",
             "doctor/test_mesh.py::test_a_port_that_the_internet_may_reach_is_told",
             "doctor/test_mesh.py::test_a_port_at_which_the_node_does_not_answer_is_told",
+            "doctor/test_engine.py::test_a_healthy_engine_is_green",
+            "doctor/test_engine.py::test_an_engine_that_is_missing_or_does_not_fit_is_named",
+            "doctor/test_engine.py::test_a_zenohd_that_does_not_run_or_serve_is_named",
+            "doctor/test_engine.py::test_a_port_that_zenohd_should_not_have_is_named",
+            "doctor/test_engine.py::test_a_rocksdb_that_has_complained_is_named",
+            "doctor/test_engine.py::test_storages_that_do_not_replicate_with_one_another_are_named",
+            "doctor/test_engine.py::test_records_that_a_storage_lacks_are_told",
         ),
+    ),
+    "a-blind-hub-cannot-read": Promise(
+        "A blind hub is given no secret, no memory, and no name of a device, a space or a project.",
+        ("mesh/test_hub_pairing.py::test_a_blind_hub_is_told_no_secret_and_no_name",),
     ),
     "delivery-is-true": Promise(
         "On how many devices a memory is, or is forgotten or erased, is said only as they have announced it themselves.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nokosu import limits
-from nokosu.config import Config, load
+from nokosu.config import Config, load, set_engine
 from nokosu.errors import ConfigError
 
 
@@ -148,3 +150,60 @@ def test_sockets_lie_in_the_folder_that_the_system_made_for_them_if_it_did(tmp_p
     assert loaded(tmp_path, XDG_RUNTIME_DIR=str(tmp_path)).runtime == tmp_path
     assert loaded(tmp_path, XDG_RUNTIME_DIR=str(tmp_path / "gone")).runtime is None
     assert loaded(tmp_path, XDG_RUNTIME_DIR="relative").runtime is None
+
+
+def test_the_engine_is_embedded_unless_the_file_says_zenohd(tmp_path: Path) -> None:
+    assert loaded(tmp_path).engine == "embedded"
+    assert loaded(tmp_path, 'engine = "zenohd"').engine == "zenohd"
+    with pytest.raises(ConfigError, match="engine"):
+        loaded(tmp_path, 'engine = "rabbit"')
+
+
+def test_a_folder_with_an_engine_is_named_by_an_absolute_path(tmp_path: Path) -> None:
+    assert loaded(tmp_path).engine_folder is None
+    assert loaded(tmp_path, NOKOSU_ENGINE="/opt/engine").engine_folder == Path("/opt/engine")
+    with pytest.raises(ConfigError, match="NOKOSU_ENGINE: 'engine' is not an absolute path"):
+        loaded(tmp_path, NOKOSU_ENGINE="engine")
+
+
+_COMMENTED = """\
+# Mine.
+device_name = "desk" # under the window
+
+[projects.acme]
+space = "acme"
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        _COMMENTED,
+        f'engine = "embedded"  # for now\n{_COMMENTED}',
+        f"{_COMMENTED}".replace("# Mine.", "  'engine'='embedded'"),
+        f'{_COMMENTED}[projects.other]\nspace = """\nengine = "embedded"\n"""\n',
+    ],
+)
+def test_the_engine_is_set_in_the_file_and_all_else_stays_as_it_is(tmp_path: Path, text: str) -> None:
+    before = loaded(tmp_path, text)
+    set_engine(tmp_path, "zenohd")
+    after = load({"HOME": "/home/aki"}, cwd=Path("/work"), home=tmp_path)
+    assert after == msgspec.structs.replace(before, engine="zenohd")
+    written = (tmp_path / "config.toml").read_text()
+    assert {line for line in text.splitlines() if not line.strip().startswith(("engine", "'engine'"))} <= set(
+        written.splitlines()
+    )
+    assert "for now" not in text or '"zenohd"  # for now' in written
+    assert (tmp_path / "config.toml").stat().st_mode & 0o777 == 0o600
+    set_engine(tmp_path, "embedded")
+    assert load({"HOME": "/home/aki"}, cwd=Path("/work"), home=tmp_path) == before
+
+
+@pytest.mark.parametrize("text", ['"engi\\u006ee" = "embedded"', "a: yes"])
+def test_a_file_in_which_the_engine_cannot_be_set_is_left_alone(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(str(tmp_path))) as refused:
+        set_engine(tmp_path, "zenohd")
+    assert refused.value.hint
+    assert (tmp_path / "config.toml").read_text() == text

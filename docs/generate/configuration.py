@@ -9,7 +9,7 @@ import ast
 import inspect
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT
@@ -24,6 +24,7 @@ VARIABLES: Final = {
     "NOKOSU_SESSION": "The session that a memory is written in, for the record.",
     "NOKOSU_PROJECT": "The project, by name or absolute path, instead of the one of the current folder.",
     "NOKOSU_NODE": "`off` keeps this command or server from starting the node when a space is shared and none runs.",
+    "NOKOSU_ENGINE": "A folder with `zenohd` and both its plugins, for the engine `zenohd`, instead of what is installed.",
     "XDG_RUNTIME_DIR": "Where the node keeps its sockets; without it `/run/user/UID`, or a folder of yours below `/tmp`.",
     "HOME": "Your home directory. It is never a project itself.",
     "CLAUDECODE": "Set by Claude Code: the agent is claude-code.",
@@ -93,7 +94,13 @@ def _rows(struct: type[msgspec.Struct]) -> Iterator[tuple[str, str, str, str]]:
     words = _docstrings(struct)
     for field in msgspec.structs.fields(struct):
         default = "" if field.default is NODEFAULT else msgspec.json.encode(field.default).decode()
-        yield field.name, _KINDS.get(_plain(field.type), "table"), f"`{default}`" if default else "", words[field.name]
+        yield field.name, _kind(field.type), f"`{default}`" if default else "", words[field.name]
+
+
+def _kind(type_: Any) -> str:
+    if get_origin(type_) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(type_))
+    return _KINDS.get(_plain(type_), "table")
 
 
 def _plain(type_: Any) -> type:

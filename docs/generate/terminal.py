@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
 _SECONDS_MAX: Final = 60
+_ASSIGNMENTS: Final = re.compile(r"(?:\w+=\S* +)*")  # before the name of a command
 _SGR: Final = re.compile(r"\x1b\[([0-9;]*)m")
 
 
@@ -49,7 +50,8 @@ class Started:
     """A command that goes on, on a terminal of its own, while others run. `end` ends it."""
 
     def __init__(self, command: str, *, cwd: Path, env: Mapping[str, str], columns: int) -> None:
-        self._child, self._terminal = _started(f"exec {command}", cwd, env, columns)
+        line = _ASSIGNMENTS.sub(r"\g<0>exec ", command, count=1)
+        self._child, self._terminal = _started(line, cwd, env, columns)
         self._output = b""
 
     @property

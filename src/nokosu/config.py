@@ -13,18 +13,19 @@ import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import msgspec
 import platformdirs
 from msgspec import Struct
 
-from nokosu import limits
+from nokosu import filesystem, limits
 from nokosu.errors import ConfigError
 from nokosu.records import Author
 
 DATABASE_NAME: Final = "nokosu.db"
 CONFIG_NAME: Final = "config.toml"
+HUB_NAME: Final = "hub.json"
 
 # What coding agents set for the programs that they start: variable, then the agent's name.
 _AGENTS: Final = (
@@ -38,6 +39,17 @@ _AGENTS: Final = (
 )
 _SESSIONS: Final = ("NOKOSU_SESSION", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID")
 _WORKSPACES: Final = ("CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CODEX_PROJECT_DIR", "CURSOR_PROJECT_DIR")
+
+
+EngineName = Literal["embedded", "zenohd"]
+"""What carries the node's traffic: the Zenoh inside its process, or a zenohd of its own beside it."""
+
+EMBEDDED: Final = "embedded"
+ZENOHD: Final = "zenohd"
+
+_ENGINE_LINE: Final = re.compile(
+    r"""^(?P<name>[ \t]*(?:engine|"engine"|'engine')[ \t]*=[ \t]*)(?:"[^"\n]*"|'[^'\n]*')""", re.MULTILINE
+)
 
 
 class ProjectConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +72,10 @@ class FileConfig(Struct, frozen=True, forbid_unknown_fields=True):
     device_name: str = ""
     """How this device is called when its key is made; the host name if empty."""
 
+    engine: EngineName = "embedded"
+    """What carries the node's traffic: `embedded`, the Zenoh inside it, or `zenohd`, the real router with RocksDB beside
+    it. `nokosu node engine` sets it."""
+
     projects: dict[str, ProjectConfig] = {}
     """Settings for single projects, by name."""
 
@@ -69,7 +85,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     `workspaces` are the folders to look for a project in, best first; `user_home` is never a project itself. `starts_node`
     is whether the node is started when a space is shared and none runs (`load` says yes, for it is entry points that load);
-    `runtime` is the system's folder for sockets.
+    `runtime` is the system's folder for sockets; `engine_folder` is where a zenohd and its plugins were said to be.
     """
 
     home: Path
@@ -79,14 +95,21 @@ class Config(Struct, frozen=True, kw_only=True):
     project: str | None = None
     search_elsewhere: bool = True
     device_name: str = "device"
+    engine: EngineName = "embedded"
     projects: dict[str, ProjectConfig] = {}
     starts_node: bool = False
     runtime: Path | None = None
+    engine_folder: Path | None = None
 
     @property
     def database(self) -> Path:
         """Where the store lies."""
         return self.home / DATABASE_NAME
+
+    @property
+    def is_blind_hub(self) -> bool:
+        """Whether this home is one that carries a space without being able to read it: then there is no store."""
+        return (self.home / HUB_NAME).exists() and not self.database.exists()
 
     def project_stays_apart(self, name: str) -> bool:
         """Whether the project called *name* is kept apart from all others."""
@@ -128,10 +151,39 @@ def load(
         project=environ.get("NOKOSU_PROJECT") or None,
         search_elsewhere=file.search_elsewhere,
         device_name=_one_line(file.device_name) or host,
+        engine=file.engine,
         projects={name.casefold(): settings for name, settings in file.projects.items()},
         starts_node=_starts_node(environ),
         runtime=_runtime(environ),
+        engine_folder=_engine_folder(environ),
     )
+
+
+def set_engine(home: Path, engine: EngineName) -> None:
+    """Write `engine` into the file, and leave every other line as it is; the file is made if there is none.
+
+    Raises:
+        ConfigError: the file is not valid, or cannot be written.
+    """
+    path = home / CONFIG_NAME
+    before = _text(path)
+    wanted = {**_parsed(path, before), "engine": engine}
+    line = f'engine = "{engine}"'
+    tables = re.search(r"^[ \t]*\[", before, re.MULTILINE)
+    top = before[: tables.start()] if tables else before
+    replaced, count = _ENGINE_LINE.subn(lambda found: f'{found["name"]}"{engine}"', top, count=1)
+    after = (replaced if count else f"{line}\n{top}") + before[len(top) :]
+    try:
+        is_so = tomllib.loads(after) == wanted
+    except tomllib.TOMLDecodeError:
+        is_so = False
+    if not is_so:  # a name or a value that is written as we do not expect it
+        raise ConfigError(f"{path}: engine cannot be set there", field=str(path), hint=f"write {line} into {path}")
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        filesystem.replace(path, after.encode())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})", field=str(path)) from error
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -151,6 +203,14 @@ def _starts_node(environ: Mapping[str, str]) -> bool:
     return said == "on"
 
 
+def _engine_folder(environ: Mapping[str, str]) -> Path | None:
+    """The folder with a zenohd and its plugins that was named, or None."""
+    named = environ.get("NOKOSU_ENGINE", "")
+    if named and (not named.startswith("/") or not named.isprintable()):
+        raise ConfigError(f"NOKOSU_ENGINE: {named!a} is not an absolute path", field="NOKOSU_ENGINE")
+    return Path(named) if named else None
+
+
 def _runtime(environ: Mapping[str, str]) -> Path | None:
     """The folder for sockets that the system has made for this user, or None."""
     named = Path(environ.get("XDG_RUNTIME_DIR", "") or f"/run/user/{os.getuid()}")
@@ -163,16 +223,35 @@ def _user_home(environ: Mapping[str, str]) -> Path:
 
 
 def _read_file(path: Path) -> FileConfig:
+    return _converted(path, _parsed(path, _text(path)))
+
+
+def _text(path: Path) -> str:
+    """What the file says; nothing when there is none."""
     try:
-        text = path.read_bytes().decode()
+        return path.read_bytes().decode()
     except (FileNotFoundError, NotADirectoryError):
-        return FileConfig()
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})", field=str(path)) from error
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
-        return msgspec.convert(tomllib.loads(text), FileConfig)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
-        raise ConfigError(f"{path}: {error}", field=str(path), hint=f"edit {path}") from error
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise _invalid(path, error) from error
+
+
+def _converted(path: Path, found: dict[str, Any]) -> FileConfig:
+    try:
+        return msgspec.convert(found, FileConfig)
+    except msgspec.ValidationError as error:
+        raise _invalid(path, error) from error
+
+
+def _invalid(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"{path}: {error}", field=str(path), hint=f"edit {path}")
 
 
 def _agent(environ: Mapping[str, str]) -> str:

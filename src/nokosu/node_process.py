@@ -116,8 +116,8 @@ def is_stopped(config: Config) -> bool:
 
 
 def is_shared(config: Config, database: Database | None = None) -> bool:
-    """Whether a space of this home is shared, so that a node has something to carry. *database* is the store, where the
-    caller has it open.
+    """Whether a space of this home is shared, so that a node has something to carry, as a blind hub always has. *database*
+    is the store, where the caller has it open.
 
     Raises:
         StoreError: the store cannot be read.
@@ -126,7 +126,7 @@ def is_shared(config: Config, database: Database | None = None) -> bool:
         with database.reading() as connection:
             return bool(roster.shared_spaces(connection))
     if not config.database.exists():
-        return False
+        return config.is_blind_hub
     database = Database(config.database)
     try:
         return is_shared(config, database)
@@ -225,6 +225,8 @@ def environment(config: Config) -> dict[str, str]:
     root = Path(__file__).parents[1]
     if not {"site-packages", "dist-packages"} & set(root.parts):
         kept["PYTHONPATH"] = str(root)  # from where this process has it
+    if config.engine_folder is not None:
+        kept["NOKOSU_ENGINE"] = str(config.engine_folder)
     return {**kept, "NOKOSU_HOME": str(config.home)}
 
 

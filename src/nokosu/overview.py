@@ -11,7 +11,7 @@ import msgspec
 
 from nokosu import config, delivery, ids, node_process, times
 from nokosu.config import Config
-from nokosu.memory import NodeStatus, SpaceStatus, Status
+from nokosu.memory import HubStatus, NodeStatus, SpaceStatus, Status
 from nokosu.store import roster
 from nokosu.store.roster import Device, Space
 from nokosu.store.sqlite import Connection
@@ -98,5 +98,10 @@ def _space(connection: Connection, space: Space, version: str) -> SpaceStatus:
         memories=row[0] if row else 0,
         shared=shared,
         devices=devices,
+        hubs=_hubs(connection, space) if shared else (),
         delivery=delivery.of_devices(devices),
     )
+
+
+def _hubs(connection: Connection, space: Space) -> tuple[HubStatus, ...]:
+    return tuple(HubStatus(name=hub.name, zid=hub.zid, blind=hub.blind) for hub in roster.hubs(connection, space))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -175,8 +175,14 @@ def seen(peer: Peer, **more: Any) -> dict[str, Any]:
     return {"device": peer.device.hex(), "name": peer.name, **nothing, **more}
 
 
-def answer(*devices: dict[str, Any], error: str = "") -> dict[str, Any]:
-    return {"done": True, "spaces": [{"name": "personal", "error": error, "devices": list(devices)}]}
+def hub(**more: Any) -> dict[str, Any]:
+    nothing = {"lacking": 0, "pending": 0, "problem": "", "own": False, "reachable": True, "seen_ms": 1}
+    return {"zid": "4f00", "name": "shed", **nothing, **more}
+
+
+def answer(*devices: dict[str, Any], error: str = "", hubs: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    space = {"name": "personal", "error": error, "devices": list(devices), "hubs": list(hubs)}
+    return {"done": True, "spaces": [space]}
 
 
 @pytest.mark.parametrize("words", [(), ("--wait",), ("--json",)])
@@ -228,6 +234,28 @@ def test_sync_is_not_done_when_nobody_was_reached(shared: Shared) -> None:
     assert (
         done.out == "desk not reachable, never seen; nas not reachable, never seen; not connected: the port is taken\n"
     )
+
+
+def test_sync_is_done_when_a_hub_has_everything_though_every_device_is_away(shared: Shared) -> None:
+    away = [seen(peer, reachable=False, equal=False) for peer in (shared.desk, shared.nas)]
+    with running_node(shared.inside.home, answer(*away, hubs=[hub()])):
+        done = shared("sync", "--wait")
+        told = shared("sync", "--json").json
+    assert done.code == 0
+    assert done.out.endswith("; hub shed has everything\n")
+    assert [(one["name"], one["lacking"]) for one in told["spaces"][0]["hubs"]] == [("shed", 0)]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"), [(3, "3 not yet on hub shed"), (None, "hub shed is connected, and being compared")]
+)
+def test_sync_is_not_done_while_a_hub_that_was_reached_has_not_given_all_back(
+    shared: Shared, lacking: int | None, said: str
+) -> None:
+    with running_node(shared.inside.home, answer(seen(shared.desk), hubs=[hub(lacking=lacking)])):
+        done = shared("sync", "--wait")
+    assert done.code == 5
+    assert said in done.out
 
 
 def test_sync_without_a_node_says_what_to_type(shared: Shared) -> None:

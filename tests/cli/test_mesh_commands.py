@@ -195,19 +195,28 @@ def test_an_invitation_that_is_ended_has_changed_nothing(
     database.close()
 
 
-def test_a_joiner_that_is_killed_while_it_asks_leaves_nothing_and_may_try_again(laptop: Shell, desk: Shell) -> None:
-    desk("save", "mine")
+@contextmanager
+def asked(shell: Shell, invitation: Inviting) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A `join` on a terminal that has just asked whether memories are to be shared, and the other end of that terminal."""
     ours, theirs = os.openpty()
-    with inviting(laptop) as invitation:
-        words = (*NOKOSU, "join", invitation.address, invitation.code)
-        with desk.started(*words, stdin=theirs, stdout=theirs, stderr=theirs) as joining:
+    words = (*NOKOSU, "join", invitation.address, invitation.code)
+    try:
+        with shell.started(*words, stdin=theirs, stdout=theirs, stderr=theirs) as joining:
             shown = b""
             while b"[y/n]" not in shown:
                 shown += os.read(ours, 1000)
+            yield joining, ours
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_joiner_that_is_killed_while_it_asks_leaves_nothing_and_may_try_again(laptop: Shell, desk: Shell) -> None:
+    desk("save", "mine")
+    with inviting(laptop) as invitation:
+        with asked(desk, invitation) as (joining, _):
             joining.kill()
         invited = invitation.done()
-    os.close(ours)
-    os.close(theirs)
     assert invited.code == 5
     assert "Error: the other device hung up\n" in invited.err
     assert names(laptop) == ["laptop"]
@@ -217,20 +226,12 @@ def test_a_joiner_that_is_killed_while_it_asks_leaves_nothing_and_may_try_again(
 
 def test_an_inviter_that_is_killed_while_the_other_is_asked_leaves_nothing(laptop: Shell, desk: Shell) -> None:
     desk("save", "mine")
-    ours, theirs = os.openpty()
-    with inviting(laptop) as invitation:
-        words = (*NOKOSU, "join", invitation.address, invitation.code)
-        with desk.started(*words, stdin=theirs, stdout=theirs, stderr=theirs) as joining:
-            shown = b""
-            while b"[y/n]" not in shown:
-                shown += os.read(ours, 1000)
-            invitation.process.kill()
-            invitation.process.wait(30)
-            os.write(ours, b"y\n")
-            assert joining.wait(30) == 5
-        assert b"Error: the other device hung up" in os.read(ours, 10_000)
-    os.close(ours)
-    os.close(theirs)
+    with inviting(laptop) as invitation, asked(desk, invitation) as (joining, terminal):
+        invitation.process.kill()
+        invitation.process.wait(30)
+        os.write(terminal, b"y\n")
+        assert joining.wait(30) == 5
+        assert b"Error: the other device hung up" in os.read(terminal, 10_000)
     assert desk("devices").err.startswith("No device shares memories")
     assert pair(laptop, desk)[1].code == 0
 

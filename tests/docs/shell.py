@@ -3,8 +3,8 @@
 A block of the language `console` holds commands after `$ ` and below each what it prints. A line `...` stands for any number of
 lines. What is new each time (ids, times, sizes, the number of a fence) need only be of the same kind, and columns may be wider or
 narrower; but an id of the page stands for the same memory everywhere in that page, in a command too, and there a beginning of it
-is enough. So do the address and the code of an invitation. `nokosu invite` waits, in a terminal of its own, while the commands
-after it are typed: what the page shows is what it prints before that.
+is enough. So do the address and the code of an invitation. `nokosu invite` and `nokosu hub init` wait, in a terminal of their own,
+while the commands after them are typed: what the page shows is what they print before that.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COLUMNS: Final = 100
 YOUR_HOME: Final = "/home/you"
 
 _LETTERS: Final = "0-9a-hjkmnp-tv-z"  # of an id: no i, l, o or u
-WAITS: Final = "nokosu invite"
+WAITS: Final = ("nokosu invite", "nokosu hub init")
 SECONDS_MAX: Final = 30
 
 _ID: Final = rf"\b[{_LETTERS}]{{12}}\b"
@@ -124,7 +124,7 @@ class Machine:
     def _try(self, step: Step) -> str:
         where = self.home / ".folder"
         command = self._as_here(step.command)
-        if WAITS in step.command:
+        if any(waits in step.command for waits in WAITS):
             return self._start(step, command)
         typed = f"{command}\ncode=$?; pwd >'{where}'; exit $code"
         ran = terminal.run(typed, cwd=self.folder, env=self.env, columns=COLUMNS)

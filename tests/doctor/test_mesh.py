@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from nokosu import limits
 from nokosu.config import DATABASE_NAME, Config
 from nokosu.doctor import Result, examine, reach
 from nokosu.doctor.mesh import Outside
@@ -30,6 +31,7 @@ CHECKS = {
     "versions",
     "vectors",
     "gaps",
+    "begun",
     "refused",
     "purges",
     "addresses",
@@ -294,6 +296,16 @@ def test_what_a_member_sent_and_was_refused_is_named_for_a_week(mesh: Mesh) -> N
         "desk: 3 refused (signature)",
     ]
     assert mesh.faults(wall_clock=lambda: NEW_YEAR_MS + 2 * DAY_MS) == {}
+
+
+def test_a_device_that_has_begun_many_logs_is_told(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STARTS_MAX", 4)
+    assert mesh.results()["begun"].level == "ok"
+    fresh = mesh.desk.clone()
+    fresh.log, fresh.nonce = [], bytes(16)
+    mesh.store.log.append_many([mesh.desk.save("one log"), fresh.save("another")])
+    assert mesh.results()["begun"].level == "warn"
+    assert "2 of desk" in mesh.results()["begun"].summary
 
 
 @promise("doctor-names-the-fault")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,9 +11,14 @@ from typing import TypeAlias
 
 import pytest
 
+from nokosu import config
+from nokosu.engine import located
+from nokosu.errors import MeshError
 from tests.hosts import Hosts, Unavailable
 
 ROOT = Path(__file__).parents[2]
+
+_ENGINE = ("NOKOSU_ENGINE", "PATH", "HOME")
 
 Inspector: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -52,3 +58,15 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
         except Unavailable as reason:
             pytest.skip(f"no network namespaces here: {reason}")
         yield network
+
+
+@pytest.fixture(scope="session")
+def engine_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a home needs in its environment to find the real zenohd: nothing where `make engine` has installed the wheel."""
+    home = tmp_path_factory.mktemp("no-home")
+    settings = config.load({name: os.environ[name] for name in _ENGINE if name in os.environ}, cwd=None, home=home)
+    try:
+        located.check(located.find(settings))
+    except MeshError as error:
+        pytest.skip(f"no engine here: make engine ({error.message})")
+    return {"NOKOSU_ENGINE": str(settings.engine_folder)} if settings.engine_folder is not None else {}

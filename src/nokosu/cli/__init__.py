@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "devices": ("devices", "List the devices that share memories with this one."),
     "sync": ("sync", "Compare with the other devices now, and wait for them."),
     "revoke": ("revoke", "End a device that was lost, for good."),
+    "hub": ("hub", "Make an always-on machine a hub, and see the hubs."),
     "node": ("node", "See, start and stop the process that connects the devices."),
     "mcp": ("mcp", "Serve coding agents over MCP, or print how to set one up."),
     "try": ("try_", "Take a guided tour of under a minute, in a throwaway home."),

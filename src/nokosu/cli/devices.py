@@ -40,7 +40,7 @@ def command(context: click.Context, space: str | None, *, as_json: bool) -> None
     if as_json:
         documents.write(rows)
         return
-    for line in _lines(rows):
+    for line in _lines(rows, meshing.storages(start.configuration())):
         output.line(line)
     if not rows:
         output.note("No device shares memories with this one yet: nokosu invite")
@@ -86,11 +86,12 @@ def _rows(memory: Nokosu, space: str | None) -> list[DeviceRow]:
     return meshing.with_node(memory.config, rows)
 
 
-def _lines(rows: list[DeviceRow]) -> list[str]:
+def _lines(rows: list[DeviceRow], storages: dict[str, list[str]]) -> list[str]:
     lines = []
     for space in dict.fromkeys(row.space for row in rows):
         cells = [_cells(row) for row in rows if row.space == space]
         lines += [one_line(space), *layout.table(cells, (30, 40, 40, 30), total=output.screen().columns)]
+        lines += [f"  {one_line(told)}" for told in storages.get(space, ())]
     return lines
 
 

@@ -15,7 +15,8 @@ from nokosu.memory import Memory
     help=f"""Hide the memory ID (a unique beginning of it is enough) everywhere, and print its id.
 
     It can be restored for {limits.RESTORE_DAYS} days. With --purge its text is erased for good, at once. Where other
-    devices share it, they follow when they are heard of: nokosu show ID tells which have.
+    devices share it, they follow when they are heard of: nokosu show ID tells which have. In a space that is shared with
+    other people a device can purge at once what it wrote itself, and the rest {limits.RESTORE_DAYS} days after it was forgotten.
     """,
     epilog=options.examples("nokosu forget 4k2m", "nokosu forget 4k2m --purge --dry-run"),
 )
@@ -35,8 +36,8 @@ def command(id: str, *, purge: bool, dry_run: bool, yes: bool, as_json: bool) ->
                 return
             _ask(found)
         saved = memory.purge(id) if purge else memory.forget(id)
+        status = memory.get(saved.id).status
     undo = "" if purge else f"Undo: nokosu restore {saved.id} (within {limits.RESTORE_DAYS} days)"
-    status = "purged" if purge else "forgotten"
     effect = delivery.after(saved.delivery, saved.id, clock.system_wall_clock(), status=status)
     outcome.write(saved, as_json=as_json, effect=effect, hint=undo)
 

@@ -12,7 +12,7 @@ from nokosu.cli import meshing, options, output, reading, start
 from nokosu.cli.layout import counted
 from nokosu.cli.output import one_line
 from nokosu.errors import PairingError, Refused, UsageError
-from nokosu.mesh import addresses, joining
+from nokosu.mesh import addresses, joining, pairing_words
 from nokosu.mesh.addresses import Address
 from nokosu.mesh.joining import Entered, Plan, Way
 from nokosu.mesh.pairing_wire import Session, dial
@@ -50,15 +50,15 @@ def command(
     with _session(where, word) as session, start.memory() as memory:
         store = meshing.store_of(memory)
         plan = joining.knock(session, store, name=name)
-        _describe(plan)
-        _ask(session, plan, yes=yes, apart=apart)
+        describe(plan)
+        ask(session, plan, yes=yes, apart=apart)
         entered = joining.enter(session, store, plan, apart=apart, inviter=where.host)
         if listen_at is not None:
             joining.listen(store, entered.space, joining.listening(store, entered.space, listen_at, port))
         meshing.move_all(store)
         meshing.start_node(memory)
         meshing.first_sync(store, memory.config, entered.space)
-        _tell(store, entered, apart=apart)
+        tell(store, entered, apart=apart)
 
 
 def _listening(listen: str | None, port: int) -> str | None:
@@ -73,10 +73,11 @@ def _session(where: Address, code: str) -> Session:
     try:
         return dial(where.host, where.port, code, random=os.urandom)
     except PairingError as error:
-        raise joining.explained(error) from error
+        raise pairing_words.explained(error) from error
 
 
-def _describe(plan: Plan) -> None:
+def describe(plan: Plan) -> None:
+    """Say what would be joined."""
     said = plan.preview
     devices = counted(len(said.devices), "device")
     names = ", ".join(said.devices[:_DEVICES_NAMED_MAX]) + (", ..." if len(said.devices) > _DEVICES_NAMED_MAX else "")
@@ -84,7 +85,7 @@ def _describe(plan: Plan) -> None:
     output.note(f"{said.device_name} shares {said.name}: {devices} ({names}), {memories}")
 
 
-def _ask(session: Session, plan: Plan, *, yes: bool, apart: bool) -> None:
+def ask(session: Session, plan: Plan, *, yes: bool, apart: bool, command: str = "nokosu join") -> None:
     """Have the person agree to share, where there is one to ask and something to share."""
     if apart or not plan.memories:
         return
@@ -99,11 +100,12 @@ def _ask(session: Session, plan: Plan, *, yes: bool, apart: bool) -> None:
         raise
     if not agreed:
         joining.decline(session)
-        hint = "nokosu join with a new code, and --apart, keeps this device's memories on it"
+        hint = f"{command} with a new code, and --apart, keeps this device's memories on it"
         raise Refused("nothing was shared, and nothing was joined", hint=hint)
 
 
-def _tell(store: joining.Store, entered: Entered, *, apart: bool) -> None:
+def tell(store: joining.Store, entered: Entered, *, apart: bool) -> None:
+    """Say what became of it."""
     with store.database.reading() as connection:
         here = joining.memories_of(connection, entered.space)
     devices = counted(len(entered.devices), "device")

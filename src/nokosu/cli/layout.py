@@ -55,6 +55,14 @@ def counted(count: int, one: str, several: str = "") -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def size(count: int) -> str:
+    """A number of bytes: 512 B, 1.5 MiB."""
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} B"
+
+
 def labelled(pairs: Iterable[tuple[str, str]]) -> list[str]:
     """A line for each pair whose value is not empty, the values below each other."""
     kept = [(label, value) for label, value in pairs if value]

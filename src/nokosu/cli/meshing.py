@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from nokosu import __version__, ids, limits, node_process
+from nokosu import __version__, clock, ids, limits, node_process
 from nokosu.cli import output
 from nokosu.cli.layout import counted
 from nokosu.config import Config
 from nokosu.errors import MeshError
-from nokosu.mesh import control, joining
+from nokosu.mesh import control, joining, storage_words
 from nokosu.mesh.devices import DeviceRow
 from nokosu.mesh.joining import Store
 from nokosu.nokosu import Nokosu
@@ -92,6 +92,15 @@ def _with_peers(row: DeviceRow, peers: list[dict[str, Any]]) -> DeviceRow:
         reachable=any(peer["reachable"] for peer in peers),
         clock_offset_ms=max(offsets, key=abs) if offsets else None,
     )
+
+
+def storages(config: Config) -> dict[str, list[str]]:
+    """How far each storage is that the node knows of, in words, by the name of its space; nothing when no node runs."""
+    now_ms = clock.system_wall_clock()
+    return {
+        str(space["name"]): [storage_words.told(one, now_ms) for one in space.get("storages", ())]
+        for space in _spaces(config)
+    }
 
 
 def _is_complete(config: Config, space: Space) -> bool:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import deque
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from nokosu import node_process
-from nokosu.cli import documents, layout, options, output, start
-from nokosu.cli.layout import counted
+from nokosu.cli import documents, node_told, options, output, start
 from nokosu.cli.output import one_line
-from nokosu.errors import MeshError, NotFound
+from nokosu.config import EMBEDDED, ZENOHD, Config, EngineName, set_engine
+from nokosu.engine import located
+from nokosu.errors import NotFound, Refused
 from nokosu.mesh import control, service
 
 _LINES_DEFAULT: Final = 40
@@ -80,30 +79,51 @@ def status(*, as_json: bool) -> int:
         output.line(f"The node does not run{': it was stopped' if stopped else ''}.")
         output.note("Start it: nokosu node start")
     else:
-        _show(found)
+        node_told.show(found)
     return 0 if found is not None else NotFound.exit_code
+
+
+@command.command("engine", epilog=options.examples("nokosu node engine", "nokosu node engine zenohd"))
+@click.argument("engine", type=click.Choice([EMBEDDED, ZENOHD]), required=False)
+def engine(engine: EngineName | None) -> None:
+    """Show what carries the node's traffic, or set it: the Zenoh inside the node, or a zenohd with RocksDB beside it.
+
+    Nothing is lost either way, and no device has to be paired again. The node is started anew.
+    """
+    config = start.configuration()
+    if engine is None:
+        output.line(_of_engine(config))
+        return
+    if config.is_blind_hub:
+        raise Refused("a blind hub is nothing but its zenohd", hint="nokosu hub status")
+    if engine == ZENOHD:
+        found = located.find(config)
+        located.check(found)
+        output.line(f"Found zenohd {found.version} with both plugins: {one_line(str(found.zenohd))}")
+    set_engine(config.home, engine)
+    runs = service.restart(start.configuration())
+    output.line(f"The engine is {engine} now{', and the node runs with it' if runs else ''}.")
+
+
+def _of_engine(config: Config) -> str:
+    if config.engine == EMBEDDED and not config.is_blind_hub:
+        return "embedded: the Zenoh inside the node"
+    found = located.find(config)
+    return f"zenohd {found.version}, {one_line(str(found.zenohd))}"
 
 
 @command.command("logs", epilog=options.examples("nokosu node logs", "nokosu node logs --lines 200"))
 @click.option("--lines", type=options.Whole(), default=_LINES_DEFAULT, show_default=True, metavar="N", help="How many.")
 def logs(lines: int) -> None:
-    """Show the end of what the node has said: starts, ends and faults, never a word of a memory."""
-    path = start.configuration().home / node_process.LOG_NAME
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in deque(file, maxlen=max(lines, 0)):
-                output.line(one_line(line.removesuffix("\n")))
-    except FileNotFoundError:
-        raise NotFound("the node has said nothing yet", hint="nokosu node start") from None
-    except OSError as error:
-        raise MeshError(f"{path} cannot be read ({error.strerror})", hint=f"ls -l {path}") from error
+    """Show the end of what the node, and its zenohd, have said: starts, ends and faults, never a word of a memory."""
+    node_told.show_logs(start.configuration(), lines)
 
 
 @command.command("install", epilog=options.examples("nokosu node install"))
 def install() -> None:
     """Have the system start the node when you log in, and again if it fails: systemd on Linux, launchd on macOS."""
     config = start.configuration()
-    if not config.database.exists():
+    if not config.database.exists() and not config.is_blind_hub:
         raise NotFound("nothing is saved yet, so there is nothing to share", hint="nokosu save TEXT; nokosu invite")
     for line in service.install(config):
         output.line(one_line(line))
@@ -120,32 +140,3 @@ def uninstall() -> None:
         raise NotFound("the node is no service here", hint="nokosu node install")
     for line in lines:
         output.line(one_line(line))
-
-
-def _show(found: dict[str, Any]) -> None:
-    since = datetime.fromtimestamp(found["started"] / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    rows = [("node", f"process {found['pid']}, version {found['version']}, since {since}"), ("error", found["error"])]
-    for space in found["spaces"]:
-        rows += _of_space(space)
-    for line in layout.labelled([(label, one_line(value)) for label, value in rows]):
-        output.line(line)
-    if not found["spaces"]:
-        output.note("No space is shared yet: nokosu invite")
-
-
-def _of_space(space: dict[str, Any]) -> list[tuple[str, str]]:
-    where = f"listens at port {space['port']}" if space["port"] else "calls the others, and listens to no call"
-    rows = [
-        (f"space {space['name']}", where),
-        ("  problem", space["error"]),
-        ("  reach it at", ", ".join(space["addresses"])),
-    ]
-    return rows + [(f"  {peer['name']}", _of_peer(peer)) for peer in space["peers"]]
-
-
-def _of_peer(peer: dict[str, Any]) -> str:
-    if not peer["reachable"]:
-        return "not reached"
-    if peer["equal"]:
-        return "connected, equal"
-    return f"connected, {counted(peer['missing'], 'record')} to get, {peer['behind']:,} to give"

@@ -100,6 +100,8 @@ def _explain(memory: Memory) -> None:
         shown = "" if memory.text else f" (its text: nokosu show {memory.id} --forgotten)"
         output.note(f"It is forgotten: nokosu restore {memory.id}{shown}")
     elif memory.status == "purged":
-        output.note("It was purged: its text is gone for good.")
+        pending = memory.delivery is not None and memory.delivery.pending
+        gone = "is shown no more; its delivery tells where it is not gone yet" if pending else "is gone for good"
+        output.note(f"It was purged: its text {gone}.")
     elif memory.status == "unknown":
         output.note("What it says has not arrived here yet.")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import click
 
 from nokosu import clock, delivery, overview
-from nokosu.cli import documents, layout, options, output, start
+from nokosu.cli import documents, layout, meshing, options, output, start
 from nokosu.cli.output import one_line
+from nokosu.config import ZENOHD
 from nokosu.memory import SpaceStatus, Status
 
 
@@ -15,15 +18,19 @@ from nokosu.memory import SpaceStatus, Status
 def command(*, as_json: bool) -> None:
     """Show where everything lives, and how much there is."""
     with start.memory() as memory:
-        status = memory.status()
+        status, settings = memory.status(), memory.config
     if as_json:
         documents.write(status)
         return
-    for line in layout.labelled([(label, one_line(value)) for label, value in _lines(status)]):
+    if settings.is_blind_hub:
+        output.note("This home is a blind hub, and keeps no memories of its own: nokosu hub status")
+    has_storages = any(space.hubs for space in status.spaces) or settings.engine == ZENOHD
+    storages = meshing.storages(settings) if has_storages else {}
+    for line in layout.labelled([(label, one_line(value)) for label, value in _lines(status, storages)]):
         output.line(line)
 
 
-def _lines(status: Status) -> list[tuple[str, str]]:
+def _lines(status: Status, storages: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
     return [
         ("nokosu", f"{status.version}, SQLite {status.sqlite}"),
         ("home", status.home),
@@ -36,24 +43,19 @@ def _lines(status: Status) -> list[tuple[str, str]]:
         ("records", f"{status.records:,}"),
         ("last written", status.last_written or ""),
         ("node", overview.told_of_node(status.node) if status.node is not None else ""),
-        *(line for space in status.spaces for line in _of_space(space)),
+        *(line for space in status.spaces for line in _of_space(space, storages.get(space.name))),
     ]
 
 
-def _of_space(space: SpaceStatus) -> list[tuple[str, str]]:
+def _of_space(space: SpaceStatus, storages: Sequence[str] | None) -> list[tuple[str, str]]:
     about = (f"space {space.name}", f"{layout.counted(space.memories, 'memory', 'memories')}, {space.id}")
-    return [about, ("  delivery", delivery.told_of_space(space, clock.system_wall_clock()))]
+    told = storages if storages is not None else [f"hub {hub.name}: the node tells, when it runs" for hub in space.hubs]
+    delivered = delivery.told_of_space(space, clock.system_wall_clock())
+    return [about, ("  delivery", delivered), *(("  storage", line) for line in told)]
 
 
 def _size(status: Status) -> str:
     if not status.exists:
         return "made at the first save"
     read_only = ", may only be read" if status.read_only else ""
-    return f"{_bytes(status.database_bytes)} and a WAL of {_bytes(status.wal_bytes)}{read_only}"
-
-
-def _bytes(count: int) -> str:
-    for size, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"
+    return f"{layout.size(status.database_bytes)} and a WAL of {layout.size(status.wal_bytes)}{read_only}"

@@ -15,7 +15,7 @@ from nokosu.cli.output import one_line
 from nokosu.config import Config
 from nokosu.errors import MeshError, UsageError
 from nokosu.memory import DeviceStatus, SpaceStatus
-from nokosu.mesh import control
+from nokosu.mesh import control, storage_words
 from nokosu.nokosu import Nokosu
 from nokosu.store import log, roster
 
@@ -34,6 +34,18 @@ class Device(Struct, frozen=True, kw_only=True):
     last_seen: str | None
 
 
+class Hub(Struct, frozen=True, kw_only=True):
+    """A hub: `lacking` counts the records here that it has not given back when asked, None while it was not asked; `told`
+    says it all on a line.
+    """
+
+    name: str
+    zid: str
+    reachable: bool
+    lacking: int | None
+    told: str
+
+
 class Space(Struct, frozen=True, kw_only=True):
     """A shared space, with how much this device holds of it; `error` is why the node is not connected, if it is not;
     `revoked`: this device is no member any more.
@@ -43,12 +55,13 @@ class Space(Struct, frozen=True, kw_only=True):
     records: int
     logs: int
     devices: tuple[Device, ...]
+    hubs: tuple[Hub, ...] = ()
     error: str = ""
     revoked: bool = False
 
 
 class Synced(Struct, frozen=True):
-    """What came of it; `done`: devices were reached, and all that were hold the same."""
+    """What came of it; `done`: devices or hubs were reached, and all that were hold the same."""
 
     done: bool
     spaces: tuple[Space, ...]
@@ -65,11 +78,11 @@ class Synced(Struct, frozen=True):
 )
 @options.as_json
 def command(wait: int | None, *, as_json: bool) -> int:
-    """Compare with the other devices now, and say which of them hold the same.
+    """Compare with the other devices and hubs now, and say which of them hold the same.
 
     With --wait it returns when every device that can be reached holds the same, which equal vectors prove: the hash at the
-    end of each log covers all before it. Exit code 0 then; 5 if that took longer, or no device could be reached. Without it,
-    it only asks, and tells how things stand.
+    end of each log covers all before it; and when every hub that can be reached has given all of it back. Exit code 0 then;
+    5 if that took longer, or nobody could be reached. Without it, it only asks, and tells how things stand.
 
     What is saved is sent without this command, too. Wait for it before you close the lid.
     """
@@ -87,8 +100,8 @@ def command(wait: int | None, *, as_json: bool) -> int:
 
 
 def _others(shared: Iterable[SpaceStatus]) -> bool:
-    """Whether there is any device to compare with."""
-    return any(space.delivery is not None and space.delivery.devices > 1 for space in shared)
+    """Whether there is any device or hub to compare with."""
+    return any(space.delivery is not None and (space.delivery.devices > 1 or space.hubs) for space in shared)
 
 
 def _asked(memory: Nokosu, seconds: int) -> Mapping[str, Any]:
@@ -116,7 +129,9 @@ def _synced(memory: Nokosu, shared: Sequence[SpaceStatus], said: Mapping[str, An
     told = {space["name"]: space for space in said["spaces"]}
     spaces = tuple(_space(memory, space, told.get(space.name, {})) for space in shared)
     reached = [one for space in spaces for one in space.devices if one.reachable]
-    return Synced(bool(reached) and all(one.equal for one in reached), spaces)
+    hubs = [one for space in spaces for one in space.hubs if one.reachable]
+    is_same = all(one.equal for one in reached) and all(one.lacking == 0 for one in hubs)
+    return Synced(bool(reached or hubs) and is_same, spaces)
 
 
 def _space(memory: Nokosu, space: SpaceStatus, told: Mapping[str, Any]) -> Space:
@@ -129,6 +144,7 @@ def _space(memory: Nokosu, space: SpaceStatus, told: Mapping[str, Any]) -> Space
         records=sum({head.log: head.seq for head in heads}.values()),
         logs=len({head.log for head in heads}),
         devices=tuple(_device(one, by_id.get(one.id)) for one in space.devices if not (one.this or one.revoked)),
+        hubs=tuple(map(_hub, told.get("hubs", ()))),
         error=told.get("error") or "",
         revoked=space.delivery is None,
     )
@@ -148,6 +164,16 @@ def _device(known: DeviceStatus, seen: Mapping[str, Any] | None) -> Device:
     )
 
 
+def _hub(seen: Mapping[str, Any]) -> Hub:
+    return Hub(
+        name=seen["name"],
+        zid=seen["zid"],
+        reachable=seen["reachable"],
+        lacking=seen["lacking"],
+        told=storage_words.told(seen, clock.system_wall_clock()),
+    )
+
+
 def _write(synced: Synced) -> None:
     for space in synced.spaces:
         name = f"{one_line(space.name)}: " if len(synced.spaces) > 1 else ""
@@ -159,12 +185,13 @@ def _write(synced: Synced) -> None:
 def _sentence(space: Space) -> str:
     if space.revoked:
         return delivery.REVOKED
-    if not space.devices:
+    if not space.devices and not space.hubs:
         return "no other device is in it: nokosu invite"
     equal = [one.name for one in space.devices if one.equal]
     held = f"{counted(space.records, 'record')}, {counted(space.logs, 'log')}"
     parts = [f"equal with {_listed(equal)} (vectors equal hash for hash: {held})"] if equal else []
     parts += [_apart(one) for one in space.devices if not one.equal]
+    parts += [hub.told for hub in space.hubs]
     parts += [f"not connected: {space.error}"] if space.error else []
     return one_line("; ".join(parts))
 

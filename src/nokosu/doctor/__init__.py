@@ -27,6 +27,8 @@ def examine(
     results = home.checks(config, mounts, free_bytes_min)
     if any(result.level == "fail" and result.name == "home" for result in results):
         return results
+    if config.is_blind_hub:
+        return results + mesh.of_blind_hub(config)
     found = store.checks(config, sqlite)
     if any(result.level == "fail" and result.name == "store" for result in found) or not config.database.exists():
         return results + found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from nokosu import filesystem
-from nokosu.config import CONFIG_NAME, Config
+from nokosu.config import CONFIG_NAME, HUB_NAME, Config
 from nokosu.doctor.result import Result
 
 FREE_BYTES_MIN: Final = 64 * 1024 * 1024
@@ -54,7 +54,8 @@ def _writable(config: Config) -> Result:
 
 def _modes(config: Config) -> Result:
     """Folder 0700, files 0600: other users of the machine see nothing."""
-    names = (config.database.name, f"{config.database.name}-wal", f"{config.database.name}-shm", CONFIG_NAME)
+    database = config.database.name
+    names = (database, f"{database}-wal", f"{database}-shm", CONFIG_NAME, HUB_NAME)
     open_to_others = [path for path in (config.home, *(config.home / name for name in names)) if _is_open(path)]
     if not open_to_others:
         return Result("privacy", "ok", "only you can read the home and its files")

@@ -15,10 +15,11 @@ from msgspec import Struct
 from nokosu import clock, limits, records, times
 from nokosu.clock import WallClock
 from nokosu.config import Config
-from nokosu.doctor import node, reach
+from nokosu.doctor import engine, node, reach
 from nokosu.doctor.node import Node, Peer
 from nokosu.doctor.reach import Connects
 from nokosu.doctor.result import Result
+from nokosu.engine import located
 from nokosu.errors import StoreError
 from nokosu.fold import Status
 from nokosu.mesh import addresses, vectors
@@ -32,6 +33,7 @@ from nokosu.store.sqlite import Connection
 from nokosu.store.vectors import Known
 
 CLOCK_WARN_MS: Final = 5_000
+ENGINE_CLOCK_WARN_MS: Final = 500  # where zenohds compare by time, more makes them compare far too much
 REFUSED_DAYS: Final = 7  # what was refused longer ago is not told any more
 _PURGES_MAX: Final = 1_000  # the latest ones
 _SYNC: Final = "nokosu sync --wait"
@@ -46,6 +48,12 @@ class Outside(Struct, frozen=True, kw_only=True):
     connect: Connects
     own_hosts: Sequence[str]
     wall_clock: WallClock
+    find_engine: engine.Find = located.find
+    check_engine: engine.Check = located.check
+
+    def engine(self) -> engine.Outside:
+        """The same for the checks of the engine."""
+        return engine.Outside(answers=self.node.answers, find=self.find_engine, check=self.check_engine)
 
 
 class _Other(Struct, frozen=True):
@@ -88,7 +96,7 @@ def examined(config: Config, outside: Outside | None = None) -> list[Result]:
     try:
         with database.reading() as connection:
             is_shared, moves = bool(roster.shared_spaces(connection)), _moves(connection)
-        return [*(_checks(database, outside or _found(config)) if is_shared else ()), *moves]
+        return [*(_checks(config, database, outside or _found(config)) if is_shared else ()), *moves]
     except StoreError as error:
         return [Result("mesh", "fail", str(error), error.hint or "nokosu verify")]
     finally:
@@ -104,7 +112,19 @@ def _found(config: Config) -> Outside:
     )
 
 
-def _checks(database: Database, outside: Outside) -> list[Result]:
+def of_blind_hub(config: Config) -> list[Result]:
+    """All checks of a blind hub: does its node run, and its zenohd. It has no store, and knows of no devices."""
+    ours = node.asked(config)
+    results = [_node(ours, [])]
+    if ours.answers and any(ours.errors.values()):
+        results = [Result("node", "fail", "its space is not carried", "nokosu node logs", tuple(ours.errors.values()))]
+    return [
+        *results,
+        *engine.checks(config, ours.spaces, engine.Outside(answers=ours.answers), clock.system_wall_clock()),
+    ]
+
+
+def _checks(config: Config, database: Database, outside: Outside) -> list[Result]:
     with database.reading() as connection:
         views = [_view(connection, space, outside) for space in roster.shared_spaces(connection)]
         results = [_node(outside.node, [view.space for view in views if not view.is_revoked])]
@@ -112,7 +132,15 @@ def _checks(database: Database, outside: Outside) -> list[Result]:
             results += _of_space(connection, view, outside.node)
     for view in views:
         results += _of_network(view, outside)
+    here = [_told(view.space, outside.node) for view in views if not view.is_revoked]
+    results += engine.checks(config, here, outside.engine(), outside.wall_clock())
     return results
+
+
+def _told(space: Space, ours: Node) -> engine.Space:
+    """What the node tells of the engine in a space, or that it tells nothing."""
+    found = (one for one in ours.spaces if one.id == space.id)
+    return next(found, engine.Space(id=space.id, name=space.name))
 
 
 def _view(connection: Connection, space: Space, outside: Outside) -> _View:
@@ -150,10 +178,11 @@ def _of_space(connection: Connection, view: _View, ours: Node) -> Iterator[Resul
     if not view.others:
         return
     yield _key(connection, view)
-    yield _clocks(view)
+    yield _clocks(view, ENGINE_CLOCK_WARN_MS if _told(view.space, ours).storages else CLOCK_WARN_MS)
     yield _versions(view, ours)
     yield _vectors(connection, view)
     yield _gaps(connection, view)
+    yield _begun(connection, view)
     yield _refusals(connection, view)
     yield _purges(connection, view)
 
@@ -249,12 +278,14 @@ def _rekeying(connection: Connection, space: Space, current: Secret) -> Head | N
 # What the devices say of themselves -------------------------------------------------------------------------------------
 
 
-def _clocks(view: _View) -> Result:
+def _clocks(view: _View, warn_ms: int) -> Result:
     offsets = {other.name: _offset_ms(other) for other in view.others}
-    off = {name: ms for name, ms in offsets.items() if ms is not None and abs(ms) > CLOCK_WARN_MS}
+    off = {name: ms for name, ms in offsets.items() if ms is not None and abs(ms) > warn_ms}
     if not off:
         known = sum(ms is not None for ms in offsets.values())
-        return _result(view, "clocks", "ok", f"{known} of {len(offsets)} compared, none off by over 5 s")
+        return _result(
+            view, "clocks", "ok", f"{known} of {len(offsets)} compared, none off by over {warn_ms / 1000:g} s"
+        )
     level: Level = "fail" if max(map(abs, off.values())) > limits.DRIFT_MS_MAX else "warn"
     told = ", ".join(f"{name} is {_span(abs(ms))} {'ahead' if ms > 0 else 'behind'}" for name, ms in off.items())
     return _result(view, "clocks", level, f"{told}: its clock is wrong, or this device's", "date, on both")
@@ -275,7 +306,7 @@ def _span(ms: int) -> str:
     for size, unit in ((times.DAY_MS, "d"), (3_600_000, "h"), (60_000, "min")):
         if ms >= 2 * size:
             return f"{ms // size} {unit}"
-    return f"{ms // 1000} s"
+    return f"{ms // 1000} s" if ms >= 2_000 else f"{ms / 1000:.1f} s"
 
 
 def _versions(view: _View, ours: Node) -> Result:
@@ -325,6 +356,21 @@ def _gaps(connection: Connection, view: _View) -> Result:
     waiting = ", ".join(f"{count} of {name}" for name, count in rows)
     summary = f"records wait for others that come before them: {waiting}; they are found all the same"
     return _result(view, "gaps", "warn", summary, _SYNC)
+
+
+def _begun(connection: Connection, view: _View) -> Result:
+    """Devices that have begun many logs: each restored backup and each clone begins one, and there is a bound."""
+    rows = connection.rows(
+        "SELECT device.name, count(*) FROM log JOIN start ON start.log = log.n JOIN device ON device.n = log.device "
+        "WHERE log.space = ? GROUP BY device.n ORDER BY 2 DESC, 1",
+        (view.space.n,),
+    )
+    many = [(name, count) for name, count in rows if 2 * count >= limits.STARTS_MAX]
+    if not many:
+        return _result(view, "begun", "ok", f"at most {rows[0][1] if rows else 0} logs and branches of one device")
+    told = ", ".join(f"{count} of {name}" for name, count in many)
+    summary = f"of at most {limits.STARTS_MAX} logs and branches a device may begin: {told}; no others will be taken"
+    return _result(view, "begun", "warn", summary, f"nokosu revoke {many[0][0]}, and let it join with a new key")
 
 
 def _refusals(connection: Connection, view: _View) -> Result:

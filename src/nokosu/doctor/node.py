@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from nokosu import __version__, overview
 from nokosu.config import Config
+from nokosu.doctor import engine
+from nokosu.doctor.engine import Space
 from nokosu.errors import MeshError
 from nokosu.mesh import control
 
@@ -24,7 +26,7 @@ class Peer(Struct, frozen=True, kw_only=True):
 class Node(Struct, frozen=True, kw_only=True):
     """This device's node. Where it does not run, `why` and `hint` say more; `wanted` is the version of whoever asks.
 
-    `peers` and `errors` are by the space's id.
+    `peers` and `errors` are by the space's id; `spaces` is what it tells of each one's zenohd and storages.
     """
 
     running: bool
@@ -35,6 +37,7 @@ class Node(Struct, frozen=True, kw_only=True):
     version: str = ""
     peers: Mapping[bytes, tuple[Peer, ...]] = {}
     errors: Mapping[bytes, str] = {}
+    spaces: tuple[Space, ...] = ()
 
 
 def asked(config: Config) -> Node:
@@ -56,6 +59,7 @@ def asked(config: Config) -> Node:
         version=said["version"],
         peers={id: tuple(map(_peer, space["peers"])) for id, space in spaces.items()},
         errors={id: space["error"] for id, space in spaces.items() if space["error"]},
+        spaces=engine.spaces(said),
     )
 
 
