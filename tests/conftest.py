@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from nokosu.testing import ManualClock, SeededRandom, Store
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+_IN_MEMORY = Path("/dev/shm")
 
 # A second SQLite in the process breaks the locks of apsw's. From here on, importing it fails where it is written.
 for name in ("sqlite3", "_sqlite3"):
@@ -48,6 +51,16 @@ def _a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
             patch.setenv(f"GIT_{role}_NAME", "Test")
             patch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
         yield
+
+
+@pytest.fixture
+def quick_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where the system has one, for tests that are not about the disk."""
+    if not _IN_MEMORY.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY, prefix="nokosu-test-") as folder:
+        yield Path(folder)
 
 
 # Small nouns: a memory and a store of its own for each test, with a clock that only the test moves. -----------------

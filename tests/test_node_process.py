@@ -77,6 +77,22 @@ def test_nothing_starts_a_node_where_nothing_is_shared_or_the_environment_says_n
         config.load({"NOKOSU_NODE": "perhaps"}, cwd=None)
 
 
+def test_a_blind_hub_has_something_to_carry_without_any_store(tmp_path: Path) -> None:
+    hub = Home(tmp_path, "hub")
+    settings = config.load(hub.env, cwd=None)
+    assert not node_process.is_shared(settings)
+    (hub.home / "hub.json").touch()
+    assert node_process.is_shared(settings)
+    assert settings.is_blind_hub
+    (hub.home / "nokosu.db").touch()
+    assert not settings.is_blind_hub, "where there are memories, this is a device"
+
+
+def test_a_node_looks_for_its_engine_where_whoever_starts_it_does(home: Home) -> None:
+    settings = config.load({**home.env, "NOKOSU_ENGINE": "/opt/engine"}, cwd=None)
+    assert node_process.environment(settings)["NOKOSU_ENGINE"] == "/opt/engine"
+
+
 def test_many_that_start_it_at_once_start_one(home: Home, settings: Config) -> None:
     with ThreadPoolExecutor(8) as pool:
         started = list(pool.map(lambda _: node_process.start_if_needed(settings), range(32)))
