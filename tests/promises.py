@@ -51,6 +51,19 @@ PROMISES: Final[dict[str, Promise]] = {
             "system/test_mesh.py::test_two_personal_spaces_become_one_with_each_memory_as_it_was",
         ),
     ),
+    "hubs-lose-nothing": Promise(
+        "Devices that are never awake together share everything through a hub, which need not be able to read any of it.",
+        (
+            "system/test_engine_mesh.py::test_two_laptops_that_are_never_awake_together_share_all_through_a_blind_hub_that_sees_nothing",
+            "system/test_engine_mesh.py::test_a_hub_whose_disk_was_wiped_or_put_back_is_filled_again",
+            "system/test_engine_mesh.py::test_two_hubs_that_are_restarted_in_turn_under_load_lose_nothing",
+            "system/test_engine_mesh.py::test_a_router_that_is_killed_again_and_again_under_load_loses_nothing",
+            "system/test_engine_mesh.py::test_a_partition_with_saves_and_forgets_on_both_sides_loses_nothing",
+            "system/test_engine_mesh.py::test_a_stale_laptop_and_a_stale_hub_come_back_after_many_forgets_and_bring_nothing_back",
+            "system/test_engine_mesh.py::test_a_spoke_that_changes_its_engine_and_back_loses_nothing_and_is_not_paired_again",
+            "system/test_engine_mesh.py::test_rogue_clients_get_nothing_out_of_a_hub_and_do_it_no_harm",
+        ),
+    ),
     "never-waits-for-a-network": Promise(
         "Saving and searching use no network, whatever becomes of the other machines.",
         (
@@ -78,6 +91,7 @@ PROMISES: Final[dict[str, Promise]] = {
             "test_clock.py::test_what_arrives_moves_our_clock_no_further_than_the_drift_bound",
             "test_fold.py::test_an_edit_follows_what_it_saw_whatever_the_clocks_say",
             "system/test_mesh.py::test_a_clock_that_runs_ahead_and_then_a_day_behind_loses_nothing",
+            "system/test_engine_mesh.py::test_a_spoke_whose_clock_runs_ahead_and_then_a_day_behind_loses_nothing",
         ),
     ),
     "conflicts-kept": Promise(

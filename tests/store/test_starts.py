@@ -164,6 +164,16 @@ def test_this_device_begins_no_log_too_many(new_store: NewStore, few: int) -> No
     assert is_sound(store)
 
 
+def test_what_this_device_has_saved_stays_here_however_many_logs_it_has_begun(quick_path: Path, few: int) -> None:
+    device = peer()
+    begun = sorted((fresh_log(device).save(f"log {number:02}") for number in range(few + 3)), key=lambda one: one.hash)
+    with Store(quick_path / "own.db", random=SeededRandom(1)) as store:  # the same key
+        store.join(TEAM, device, name="team")
+        store.log.append_many(begun[3:])  # as another machine had them
+        store.log.append_many(begun[:3])  # which come before those, by their hashes
+        assert len(texts(store)) == few + 3
+
+
 # The law: whatever each had taken before it knew of the others' records, in the end all hold the same. ----------------
 
 
@@ -207,7 +217,7 @@ def test_all_devices_come_to_keep_the_same_logs_and_branches(quick_path: Path, f
     for seed in seeds:
         choice = random.Random(seed)
         flood = a_flood(choice)
-        stores = [Store(quick_path / f"{seed}-{n}.db", random=SeededRandom(n)) for n in range(3)]
+        stores = [Store(quick_path / f"{seed}-{n}.db", random=SeededRandom(10 + n)) for n in range(3)]
         with ExitStack() as opened:
             for store in stores:
                 opened.enter_context(store)

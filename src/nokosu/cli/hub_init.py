@@ -206,10 +206,10 @@ def _be_hub_of(config: Config, wish: Wish, space: Space) -> None:
             joining.invitable(connection, space.name)
             before = roster.listening(connection, space)
         here = _here(config, wish, space.id, _listening(wish, before=before))
+        set_engine(config.home, ZENOHD)  # first: a device that runs zenohd and is no hub yet does no harm
         with store.database.write() as connection:
             joining.be_hub(store, connection, space, here)
         name = joining.own_name(store, space)
-    set_engine(config.home, ZENOHD)
     runs = _restart(start.configuration())
     output.line(f"{one_line(name)} is a hub of {one_line(space.name)} now.")
     _tell_next(here.place, runs=runs)

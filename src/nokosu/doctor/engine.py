@@ -24,6 +24,7 @@ from nokosu.mesh import addresses, engine_home, storage_words
 _LOGS: Final = "nokosu node logs"
 _SYNC: Final = "nokosu sync --wait"
 _RESTARTS_MAX: Final = 3  # a machine that was busy, or a kill by hand; more is a fault
+_FULL: Final = "No space left"
 _TAIL_BYTES: Final = 256 * 1024  # of RocksDB's own log
 _UNSOUND: Final = re.compile(rb"^.*(?:Corruption|[Bb]ackground error|IO error).*$", re.MULTILINE)
 
@@ -146,6 +147,9 @@ def _rocksdb(config: Config, space: Space) -> Result:
     folder = engine_home.folder(config.home, space.id)
     sizes = {name: _bytes_below(folder / name) for name in ("rec", "vec")}
     lines = [line for name in sizes for line in _complaints(folder / name)]
+    if any(_FULL in line for line in lines):
+        hint = "free space on this disk; then nokosu node stop, nokosu node start"
+        return _result(space, "rocksdb", "fail", "its disk was full", hint, details=lines)
     if lines:
         hint = f"nokosu node stop; rm -r {folder}/rec {folder}/vec; nokosu node start: the devices refill it"
         return _result(space, "rocksdb", "fail", "it has complained of its files", hint, details=lines)

@@ -5,6 +5,7 @@
     located                   which zenohd, and does it fit
     settings                  its whole configuration, made in one place
     process sockets           one of them, running, and where it really listens
+    silence                   connections that end when their other end fell silent
 
 Nothing here imports Zenoh, the store or the mesh.
 """

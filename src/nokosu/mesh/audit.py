@@ -49,6 +49,7 @@ class Audit:
         self.to_put: deque[str] = deque()
         self.again_at: float | None = None
         self.is_over = False
+        self.is_unsure = False  # something lies there under a key that nobody has told of yet
         self.is_refused = False  # it was put again and again, and is still not there
         self._base, self._every = base, every
         self._to_ask: deque[str] = deque()
@@ -82,8 +83,9 @@ class Audit:
         self._out += 1
         return self._to_ask.popleft()
 
-    def saw(self, tail: str, *, is_held: bool, stamp: int) -> None:
+    def saw(self, tail: str, *, is_held: bool | None, stamp: int) -> None:
         """The storage has answered with this name."""
+        self.is_unsure |= is_held is None
         if is_held:
             self.left.pop(tail, None)
         elif tail in self.left:
@@ -111,6 +113,9 @@ class Audit:
     def _judge(self) -> None:
         if not self.left or self.subject == Subject.PROBE:
             self.is_over = True
+            return
+        if self.is_unsure:
+            self.is_over = self.is_refused = True
             return
         self._in_vain = 0 if len(self.left) < self._were_left else self._in_vain + 1
         self._were_left = len(self.left)

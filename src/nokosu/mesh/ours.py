@@ -75,26 +75,26 @@ class Ours:
         record = holdings.record(connection, self._space, tail)
         return publisher.sealed(record, keyring) if record is not None else None
 
-    def is_held(self, tail: str, payload: bytes, keyring: Keyring) -> bool:
+    def is_held(self, tail: str, payload: bytes, keyring: Keyring) -> bool | None:
         """Whether what lies in a storage is our record of that name, with its text unless that was erased."""
         try:
             record = seal.unpack(keyring.open(keys.rec_at(self._space.id, tail), payload))
         except UnknownKey:
             self.has_met_unknown_key = True
-            return True  # its writer knows more than we do
+            return None  # its writer may know more than we do
         except RecordRefused:
             return False
         if keys.tail(record.place.log, record.place.seq, record.hash) != tail:
             return False
         return tail not in (self.purged if record.body is not None else self.owed)
 
-    def is_copy(self, tail: str, payload: bytes, keyring: Keyring) -> bool:
+    def is_copy(self, tail: str, payload: bytes, keyring: Keyring) -> bool | None:
         """Whether a copy of a roster's record can be read by whoever knows the secret of its time."""
         try:
             record = seal.unpack(keyring.open(keys.rec_at(self._space.id, tail), payload))
         except UnknownKey:
             self.has_met_unknown_key = True
-            return True
+            return None
         except RecordRefused:
             return False
         ours = self.copies.get(tail)

@@ -159,7 +159,7 @@ class SpaceRunner:
                 self._run_once()
             except NokosuError as error:
                 self._fail(error.message)
-            except Exception as error:
+            except BaseException as error:  # a panic of Zenoh's is no Exception
                 logger.exception("space %s failed", self.space.id.hex())
                 self._fail(f"a bug in nokosu: {type(error).__name__}")
             else:

@@ -29,7 +29,7 @@ from nokosu.mesh.publisher import Put
 from nokosu.mesh.reconcile import Get
 from nokosu.mesh.seal import Keyring
 from nokosu.mesh.stored import StorageState, Stored
-from nokosu.store import proofs
+from nokosu.store import proofs, roster
 from nokosu.store.connection import Database
 from nokosu.store.roster import Space
 from nokosu.store.sqlite import Connection
@@ -88,6 +88,8 @@ class Storages:
         stored = self._stored.get(hub.zid)
         if stored is None:
             stored = self._new(hub.zid)
+        if stored is None:
+            return
         stored.version, stored.fingerprint, stored.is_here = hub.version, hub.fingerprint, True
         stored.begin(now)
 
@@ -119,7 +121,7 @@ class Storages:
         self._ours.has_purged = self._ours.is_rekeyed = True
         for stored in self._stored.values():
             stored.look_at = now
-            stored.is_rekeyed = False
+            stored.is_rekeyed = stored.has_told_roster = False
             stored.roster_pause.clear()
 
     def unknown_key(self) -> None:
@@ -171,7 +173,10 @@ class Storages:
         if tail is None:
             return
         judge = self._ours.is_copy if audit.subject == Subject.REKEY else self._ours.is_held
-        audit.saw(tail, is_held=judge(tail, sample.payload, keyring), stamp=sample.stamp)
+        is_held = judge(tail, sample.payload, keyring)
+        if is_held is None and asked.stored.has_told_roster:
+            is_held = False  # no member's: whoever changes the secret tells there how
+        audit.saw(tail, is_held=is_held, stamp=sample.stamp)
 
     def ended(self, id: int, now: float, *, failed: bool) -> None:
         """A question is done with; called after all its answers were looked at."""
@@ -185,9 +190,14 @@ class Storages:
         else:
             stored.unreached.clear()
         if asked.about == About.LOOK:
-            self._looked(stored, now, failed=failed)
+            stored.looks_out -= 1
+            stored.has_look_failed |= failed
+            if not stored.looks_out:
+                stored.looks_by_name = stored.has_look_failed
+                self._looked(stored, now, failed=stored.has_look_failed)
         elif asked.about == About.ROSTER:
             stored.wants_roster |= failed
+            stored.has_told_roster = not failed
         elif asked.audit is not None and asked.audit in stored.audits:
             asked.audit.ended(asked.get.selector, failed=failed)
             self._finish(stored, asked.audit, now)
@@ -237,10 +247,16 @@ class Storages:
 
     # Below: one storage -----------------------------------------------------------------------------------------------
 
-    def _new(self, zid: str) -> Stored:
-        gone = [stored for stored in self._stored.values() if not stored.is_here]
+    def _new(self, zid: str) -> Stored | None:
         if len(self._stored) >= limits.STORAGES_MAX:
-            del self._stored[(gone or list(self._stored.values()))[0].zid]
+            with self._database.reading() as connection:
+                hubs = {hub.zid for hub in roster.hubs(connection, self._space)}
+            others = [stored for stored in self._stored.values() if stored.zid not in hubs]
+            gone = [stored for stored in others if not stored.is_here]
+            going = gone or (others if zid in hubs else [])  # a hub of the space makes room for no other
+            if not going:
+                return None
+            del self._stored[going[0].zid]
         stored = self._stored[zid] = Stored(zid)
         with self._database.reading() as connection:
             before = proofs.known(connection, self._space, zid)
@@ -281,7 +297,12 @@ class Storages:
             stored.look_at = now + limits.COMPARE_EVERY_SECONDS
             stored.is_looking, stored.looking, stored.looking_counter = True, {}, 0
             stored.told = self.counter
-            out.append(self._ask(stored, keys.vec_all(self._space.id), About.LOOK, now))
+            selectors = [keys.vec_all(self._space.id)]
+            if stored.looks_by_name:  # more lies there than one question brings
+                members = roster.members(connection, self._space)
+                selectors = [keys.vec(self._space.id, member.device.id) for member in members]
+            stored.looks_out, stored.has_look_failed = len(selectors), False
+            out += [self._ask(stored, selector, About.LOOK, now) for selector in selectors]
         if not stored.has_looked:
             return out
         self._begin_again(stored, now)

@@ -31,10 +31,13 @@ from nokosu.mesh.transport import Answer, Settings, Transport
 
 _ENDING_SECONDS: Final = 0.5
 _PROBE_BYTES: Final = 16
-_PROBE_BYTES_MAX: Final = 4096
+_PROBE_BYTES_MAX: Final = limits.ENGINE_MESSAGE_BYTES_MAX
 _PROBE_ANSWER_SECONDS: Final = 2.0
 _PROBE_AGAIN_SECONDS_MIN: Final = 0.02
 _PROBE_AGAIN_SECONDS_MAX: Final = 2.0
+_PROBE_READY_SECONDS: Final = 60.0  # RocksDB takes nothing more after a disk was full, until it is opened again
+_PROBE_FAILING_SECONDS: Final = 20.0
+_PROBE_FAILURES_MAX: Final = 3  # one that aligns many records may be slow
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +123,7 @@ class Supervisor:
         self.zid, self._engine, self._zenohd, self._transport = zid, engine, zenohd, transport
         self._since = self._means.wall_clock()
         self._silence = Silence(zenohd.pid)
-        self._probe = _Probe(transport, keys.ready(self._space, zid), zid, self._means.random(_PROBE_BYTES), token)
+        self._probe = _Probe(transport, keys.ready(self._space, zid), zid, self._means.random, token)
         self._probe.start()
         return transport
 
@@ -135,9 +138,13 @@ class Supervisor:
             return
         if self._silence is not None:
             self._silence.look()
-        if zenohd.is_alive() and transport.is_alive():
+        is_stuck = self._probe is not None and self._probe.failures >= _PROBE_FAILURES_MAX
+        if zenohd.is_alive() and transport.is_alive() and not is_stuck:
             return
         self._has_failed = True
+        if is_stuck:
+            said = zenohd.last_words() or "is its disk full?"
+            raise MeshError(f"zenohd's storages take nothing any more: {said}", hint="nokosu doctor")
         if _has_ended(zenohd):
             raise MeshError(f"zenohd has ended: {zenohd.last_words() or 'it said nothing'}", hint="nokosu node logs")
         raise MeshError("zenohd runs, and does not answer", hint="nokosu node logs")
@@ -187,12 +194,15 @@ def _has_ended(zenohd: Zenohd) -> bool:
 
 class _Probe:
     """Writes a few bytes that were never there before, until the storage beside us gives them back; then declares the
-    token. A thread of its own: a storage that fetches everything from the others first may take minutes.
+    token, and does the same now and then. A thread of its own: a storage that fetches everything from the others first
+    may take minutes.
     """
 
-    def __init__(self, transport: Transport, key: str, zid: str, payload: bytes, token: str) -> None:
+    def __init__(self, transport: Transport, key: str, zid: str, random: ids.Random, token: str) -> None:
         self.is_ready = False
-        self._transport, self._key, self._zid, self._payload, self._token = transport, key, zid, payload, token
+        self.failures = 0  # in a row, since it was ready
+        self._transport, self._key, self._zid, self._token = transport, key, zid, token
+        self._random, self._payload = random, random(_PROBE_BYTES)
         self._is_over = Event()
         self._thread = Thread(target=self._run, name="nokosu-ready", daemon=True)
 
@@ -210,9 +220,12 @@ class _Probe:
                 if self._is_stored():
                     self._transport.declare(self._token)
                     self.is_ready = True
-                    return
+                    break
                 self._is_over.wait(pause)
                 pause = min(pause * 2, _PROBE_AGAIN_SECONDS_MAX)
+            while not self._is_over.wait(_PROBE_FAILING_SECONDS if self.failures else _PROBE_READY_SECONDS):
+                self._payload = self._random(_PROBE_BYTES)
+                self.failures = 0 if self._is_stored() else self.failures + 1
         except MeshError as error:  # the transport was closed meanwhile; whoever uses it is told as well
             logger.info("the storage was not asked any more: %s", error.message)
 

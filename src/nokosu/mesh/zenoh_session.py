@@ -40,6 +40,7 @@ from nokosu.mesh.transport import Answer, Answered, Arrived, Link, Question, Set
 _CLOSE_SECONDS: Final = 1.0
 _SOCKET: Final = "unixsock-stream"
 _NANOS: Final = 1_000_000_000
+_STAMP_MAX: Final = (1 << 64) - (1 << 33)  # two seconds before the end of Zenoh's time: beyond it Zenoh panics
 _GRAPH_SECONDS: Final = 1.0
 _NODE: Final = re.compile(
     r'^\s*[0-9]+ \[ label = "([0-9a-f]+)" ]', re.MULTILINE
@@ -279,7 +280,7 @@ def _ntp64(stamp: zenoh.Timestamp) -> int:
 
 def _later(than: int) -> zenoh.NTP64:
     """A little later: nanoseconds are coarser than what Zenoh counts in."""
-    seconds, nanos = divmod((than * _NANOS >> 32) + 2, _NANOS)
+    seconds, nanos = divmod((min(than, _STAMP_MAX) * _NANOS >> 32) + 2, _NANOS)
     return zenoh.NTP64(seconds, nanos)
 
 

@@ -2,7 +2,8 @@
 
 A *start* is the first record of a log; and where several records follow one, each of them but the one with the smallest hash,
 which goes on with its log. So a device has as many starts as heads, and each head is a line in everybody's announcement.
-What lies above the 256 first starts of a device, by number and hash, is *surplus*: it is not kept, and is refused at the door.
+What lies above the 256 first starts of a device, by number and hash, is *surplus*: it is refused at the door, and not kept, but by
+the device itself, which loses nothing that it saved.
 
 Why all devices come to hold the same, whatever each of them had taken before it knew of more. Let U be all the records that
 the honest devices hold together, and H what one of them holds.

@@ -17,10 +17,12 @@ from nokosu.store.sqlite import Connection
 
 def trim(connection: Connection, index: Index, space: Space) -> bool:
     """Take out what is surplus in a space; whether anything was. The roster may have to be folded anew because of it."""
-    logs = starts.full(connection, space.n)
+    own = _own_logs(connection, space)
+    logs = [log for log in starts.full(connection, space.n) if log not in own]
     going: dict[int, None] = {}
     for log, seq, hash in starts.beyond(connection, space.n) if logs else ():
-        _cut_off(connection, log, seq, hash, going)
+        if log not in own:
+            _cut_off(connection, log, seq, hash, going)
     for log in logs:
         going |= dict.fromkeys(_behind_gaps(connection, log))
     if not going:
@@ -34,6 +36,18 @@ def trim(connection: Connection, index: Index, space: Space) -> bool:
         connection.run("DELETE FROM record WHERE n = ?", (n,))
     index.add(connection, space.n, sorted(left))
     return True
+
+
+def _own_logs(connection: Connection, space: Space) -> set[int]:
+    """The logs of this device. What it has saved stays here in any case, though no other device takes so many logs: rather
+    than lose a save it stays unequal, and `doctor` says why.
+    """
+    rows = connection.rows(
+        "SELECT log.n FROM log JOIN device ON device.n = log.device WHERE log.space = ? "
+        "AND device.private_key IS NOT NULL",
+        (space.n,),
+    )
+    return {n for (n,) in rows}
 
 
 def _cut_off(connection: Connection, log: int, seq: int, hash: bytes, going: dict[int, None]) -> None:
