@@ -14,7 +14,7 @@ from nokosu.fold import Status
 from nokosu.mesh import keys, seal
 from nokosu.mesh.exchange import StorageState
 from nokosu.mesh.seal import Keyring
-from nokosu.records import Record
+from nokosu.records import Hub, Record
 from nokosu.store import membership, roster
 from nokosu.testing import Faults, LoopbackMesh
 from nokosu.testing.account import visible
@@ -263,19 +263,20 @@ def test_a_storage_that_takes_nothing_is_lacking_and_is_not_flooded(make_mesh: M
     assert mesh.sent["put"] - before < 12_000
 
 
-def test_a_payload_that_is_not_the_record_of_its_name_is_overwritten(make_mesh: MakeMesh) -> None:
+@pytest.mark.parametrize("garbage", [b"not what it was", b"\x01" + b"an unknown key, and more" * 4])
+def test_a_payload_that_is_not_the_record_of_its_name_is_overwritten(make_mesh: MakeMesh, garbage: bytes) -> None:
     mesh = make_mesh(1)
     one = mesh.hosts[0]
     storage = mesh.storages[0]
     save_many(mesh, one, 50)
     mesh.settle()
     key = [key for key in storage.values if "/rec/" in key][7]
-    storage.values[key] = Stored(storage.values[key].stamp + (3600 << 32), b"not what it was")
+    storage.values[key] = Stored(storage.values[key].stamp + (3600 << 32), garbage)
     mesh.crash(one)
     with one.database.write() as connection:
         connection.run("DELETE FROM meta WHERE name LIKE 'storage %'")
     mesh.start(one)
-    mesh.advance(10)
+    mesh.advance(30)
     assert lacking(storage, one) == 0
 
 
@@ -370,6 +371,21 @@ def test_a_storage_whose_replication_is_set_otherwise_is_reported(make_mesh: Mak
     mesh.tell(one)
     mesh.advance(1)
     assert "replication" in one.exchange.storages()[1].problem
+
+
+def test_storages_that_somebody_invents_do_not_push_out_a_hub_of_the_space(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh(1)
+    one = mesh.hosts[0]
+    real = state(one).zid
+    with one.database.write() as connection:
+        hub = Hub(zid=real, name="nas", addresses=("10.0.0.9:1",), blind=True, device=b"", key_id=b"k" * 8, retired=False)
+        membership.set_hub(one.log, connection, one.space, hub)
+    assert one.exchange is not None
+    for number in range(2 * limits.STORAGES_MAX):
+        one.exchange.storage_appeared(f"c{number:x}", "1.10.2", "0a")
+    mesh.tell(one)
+    mesh.advance(1)
+    assert real in {known.zid for known in one.exchange.storages()}
 
 
 def test_what_is_known_of_a_storage_is_told(make_mesh: MakeMesh) -> None:
