@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from nokosu.errors import RecordRefused
 from nokosu.fold import Status
 from nokosu.mesh import keys, seal
 from nokosu.mesh.exchange import StorageState
+from nokosu.mesh.reconcile import Get
 from nokosu.mesh.seal import Keyring
+from nokosu.mesh.storages import Storages
 from nokosu.records import Hub, Record
 from nokosu.store import membership, roster
-from nokosu.testing import Faults, LoopbackMesh
+from nokosu.testing import Faults, LoopbackMesh, ManualClock, SeededRandom, Store
 from nokosu.testing.account import visible
 from nokosu.testing.host import Host
 from nokosu.testing.loopback import SPACE_NAME
@@ -378,7 +381,9 @@ def test_storages_that_somebody_invents_do_not_push_out_a_hub_of_the_space(make_
     one = mesh.hosts[0]
     real = state(one).zid
     with one.database.write() as connection:
-        hub = Hub(zid=real, name="nas", addresses=("10.0.0.9:1",), blind=True, device=b"", key_id=b"k" * 8, retired=False)
+        hub = Hub(
+            zid=real, name="nas", addresses=("10.0.0.9:1",), blind=True, device=b"", key_id=b"k" * 8, retired=False
+        )
         membership.set_hub(one.log, connection, one.space, hub)
     assert one.exchange is not None
     for number in range(2 * limits.STORAGES_MAX):
@@ -386,6 +391,34 @@ def test_storages_that_somebody_invents_do_not_push_out_a_hub_of_the_space(make_
     mesh.tell(one)
     mesh.advance(1)
     assert real in {known.zid for known in one.exchange.storages()}
+
+
+def test_what_a_storage_was_asked_is_over_when_it_goes_and_is_asked_again_when_it_is_back(store: Store) -> None:
+    with store.database.reading() as connection:
+        own = roster.own_device(connection).id
+        keyring = Keyring(roster.secrets(connection, store.personal), random=SeededRandom())
+    storages = Storages(
+        store.database,
+        store.personal,
+        own,
+        numbers=count(1),
+        random=SeededRandom(),
+        wall_clock=ManualClock(),
+        monotonic=lambda: 1.0,
+    )
+    hub = keys.Hub(store.personal.id, "1.10.2", "0a", "c1")
+
+    def asked(now: float) -> list[int]:
+        with store.database.reading() as connection:
+            return [found.id for found in storages.plan(connection, keyring, now) if isinstance(found, Get)]
+
+    storages.appeared(hub, 1.0)
+    [look] = asked(1.0)
+    storages.vanished(hub.zid)  # and nobody ends the question
+    storages.appeared(hub, 2.0)
+    assert storages.overdue(2.0) == [look]
+    storages.ended(look, 2.0, failed=True)
+    assert asked(2.0 + limits.UNREACHED_SECONDS_MAX)
 
 
 def test_what_is_known_of_a_storage_is_told(make_mesh: MakeMesh) -> None:

@@ -94,7 +94,10 @@ class Storages:
         stored.begin(now)
 
     def vanished(self, zid: str) -> None:
-        """A storage's token is gone."""
+        """A storage's token is gone; Zenoh may never end what it was asked."""
+        for asked in self._asked.values():
+            if asked.stored.zid == zid:
+                asked.since = -limits.GET_SECONDS_MAX
         stored = self._stored.get(zid)
         if stored is not None:
             stored.is_here = False
