@@ -394,19 +394,20 @@ def test_storages_that_somebody_invents_do_not_push_out_a_hub_of_the_space(make_
 
 
 def test_what_a_storage_was_asked_is_over_when_it_goes_and_is_asked_again_when_it_is_back(store: Store) -> None:
+    space = store.personal
     with store.database.reading() as connection:
         own = roster.own_device(connection).id
-        keyring = Keyring(roster.secrets(connection, store.personal), random=SeededRandom())
+        keyring = Keyring(roster.secrets(connection, space), random=SeededRandom())
     storages = Storages(
         store.database,
-        store.personal,
+        space,
         own,
         numbers=count(1),
         random=SeededRandom(),
         wall_clock=ManualClock(),
         monotonic=lambda: 1.0,
     )
-    hub = keys.Hub(store.personal.id, "1.10.2", "0a", "c1")
+    hub = keys.Hub(space.id, "1.10.2", "0a", "c1")
 
     def asked(now: float) -> list[int]:
         with store.database.reading() as connection:

@@ -37,7 +37,7 @@ class Star:
         self.hub.save("Deploys run from main.")
         self.port = share(self.hub, self.laptop, self.desktop)
 
-    def equal(self, *homes: Home, seconds: float = 30) -> None:
+    def equal(self, *homes: Home, seconds: float = 60) -> None:
         """Wait until all of these, or of them all, hold the same, record for record, and their nodes say so."""
         found = homes or self.all
         eventually(lambda: len({home.logs(SPACE) for home in found}) == 1, seconds)
