@@ -49,7 +49,7 @@ class Audit:
         self.to_put: deque[str] = deque()
         self.again_at: float | None = None
         self.is_over = False
-        self.is_unsure = False  # something lies there under a key that nobody has told of yet
+        self.unsure: set[str] = set()  # what lies there under a key that nobody has told of yet is left alone
         self.is_refused = False  # it was put again and again, and is still not there
         self._base, self._every = base, every
         self._to_ask: deque[str] = deque()
@@ -85,8 +85,9 @@ class Audit:
 
     def saw(self, tail: str, *, is_held: bool | None, stamp: int) -> None:
         """The storage has answered with this name."""
-        self.is_unsure |= is_held is None
-        if is_held:
+        if is_held is None:
+            self.unsure.add(tail)
+        if is_held or (is_held is None and self.subject == Subject.PROBE):
             self.left.pop(tail, None)
         elif tail in self.left:
             self.left[tail] = max(stamp, self.left[tail])
@@ -114,12 +115,11 @@ class Audit:
         if not self.left or self.subject == Subject.PROBE:
             self.is_over = True
             return
-        if self.is_unsure:
-            self.is_over = self.is_refused = True
-            return
         self._in_vain = 0 if len(self.left) < self._were_left else self._in_vain + 1
         self._were_left = len(self.left)
         if self._in_vain >= _IN_VAIN_MAX:
             self.is_over = self.is_refused = True
             return
-        self.to_put = deque(self.left)
+        self.to_put = deque(tail for tail in self.left if tail not in self.unsure)
+        if not self.to_put:
+            self.is_over = self.is_refused = True

@@ -193,11 +193,7 @@ class Storages:
         else:
             stored.unreached.clear()
         if asked.about == About.LOOK:
-            stored.looks_out -= 1
-            stored.has_look_failed |= failed
-            if not stored.looks_out:
-                stored.looks_by_name = stored.has_look_failed
-                self._looked(stored, now, failed=stored.has_look_failed)
+            self._looked(stored, now, failed=failed)
         elif asked.about == About.ROSTER:
             stored.wants_roster |= failed
             stored.has_told_roster = not failed
@@ -300,12 +296,7 @@ class Storages:
             stored.look_at = now + limits.COMPARE_EVERY_SECONDS
             stored.is_looking, stored.looking, stored.looking_counter = True, {}, 0
             stored.told = self.counter
-            selectors = [keys.vec_all(self._space.id)]
-            if stored.looks_by_name:  # more lies there than one question brings
-                members = roster.members(connection, self._space)
-                selectors = [keys.vec(self._space.id, member.device.id) for member in members]
-            stored.looks_out, stored.has_look_failed = len(selectors), False
-            out += [self._ask(stored, selector, About.LOOK, now) for selector in selectors]
+            out.append(self._ask(stored, keys.vec_all(self._space.id), About.LOOK, now))
         if not stored.has_looked:
             return out
         self._begin_again(stored, now)

@@ -61,8 +61,6 @@ class Stored:
         self.is_rekeyed = False
         self.wants_roster = False
         self.has_told_roster = False  # all that it knows of how the secret was changed
-        self.looks_out = 0
-        self.has_look_failed = self.looks_by_name = False
         self.audits: list[Audit] = []
         self.out = 0
         self.roster_pause = Pause(limits.BACK_OFF_SECONDS_MAX)

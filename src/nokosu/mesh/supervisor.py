@@ -37,6 +37,7 @@ _PROBE_AGAIN_SECONDS_MIN: Final = 0.02
 _PROBE_AGAIN_SECONDS_MAX: Final = 2.0
 _PROBE_READY_SECONDS: Final = 60.0  # RocksDB takes nothing more after a disk was full, until it is opened again
 _PROBE_FAILING_SECONDS: Final = 20.0
+_READY_SECONDS_MAX: Final = 30.0
 _PROBE_FAILURES_MAX: Final = 3  # one that aligns many records may be slow
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Supervisor:
         self._probe: _Probe | None = None
         self._silence: Silence | None = None
         self._since = 0
+        self._ready_until = 0.0
         self._restarts = 0
         self._has_failed = False
 
@@ -124,6 +126,7 @@ class Supervisor:
         self._since = self._means.wall_clock()
         self._silence = Silence(zenohd.pid)
         self._probe = _Probe(transport, keys.ready(self._space, zid), zid, self._means.random, token)
+        self._ready_until = time.monotonic() + _READY_SECONDS_MAX
         self._probe.start()
         return transport
 
@@ -138,7 +141,13 @@ class Supervisor:
             return
         if self._silence is not None:
             self._silence.look()
-        is_stuck = self._probe is not None and self._probe.failures >= _PROBE_FAILURES_MAX
+        probe = self._probe
+        if probe is not None and not probe.is_ready and time.monotonic() >= self._ready_until:
+            # A storage that is empty asks the others for all they have before it takes anything, and waits ten minutes for
+            # an answer that was lost. What it was given by then it keeps, and does not ask again when it is started anew.
+            self._has_failed = True
+            raise MeshError("zenohd's storages do not answer", hint="nokosu node logs")
+        is_stuck = probe is not None and probe.failures >= _PROBE_FAILURES_MAX
         if zenohd.is_alive() and transport.is_alive() and not is_stuck:
             return
         self._has_failed = True
