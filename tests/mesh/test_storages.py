@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nokosu import limits
 from nokosu.drafts import Draft
 from nokosu.errors import RecordRefused
 from nokosu.fold import Status
-from nokosu.mesh import keys, seal
+from nokosu.mesh import keys, publisher, seal
 from nokosu.mesh.exchange import StorageState
 from nokosu.mesh.reconcile import Get
 from nokosu.mesh.seal import Keyring
@@ -281,6 +282,54 @@ def test_a_payload_that_is_not_the_record_of_its_name_is_overwritten(make_mesh: 
     mesh.start(one)
     mesh.advance(30)
     assert lacking(storage, one) == 0
+
+
+def take_text(storage: SimulatedStorage, host: Host, memory: str) -> None:
+    """Somebody puts a memory's records there without their text, and no purge."""
+    with host.database.reading() as connection:
+        keyring = Keyring(roster.secrets(connection, host.space), random=host.random)
+    for record in records_in(storage, host):
+        if record.core.memory == memory:
+            place = record.place
+            key = keys.rec(host.space.id, place.log, place.seq, record.hash)
+            sealed = publisher.sealed(msgspec.structs.replace(record, body=None), keyring)
+            assert sealed is not None
+            storage.values[key] = Stored(storage.values[key].stamp + (1 << 32), sealed)
+
+
+def without_text(storage: SimulatedStorage, host: Host) -> int:
+    return sum(record.body is None for record in records_in(storage, host))
+
+
+def test_a_text_that_nobody_may_take_away_is_put_again_when_a_device_says_what_it_lacks(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh(apart=True)
+    one, other = mesh.hosts
+    storage = mesh.storages[0]
+    mesh.crash(other)
+    memories = [save(mesh, one, f"note {number}") for number in range(20)]
+    mesh.settle()
+    take_text(storage, one, memories[7])
+    mesh.start(other)
+    mesh.advance(45)
+    assert len(texts(other)) == 19  # whoever cannot tell why the text is gone does not take it so
+    mesh.advance(limits.DOUBT_AGAIN_SECONDS + 120)
+    assert without_text(storage, one) == 0
+    assert len(texts(other)) == 20
+
+
+def test_a_text_that_is_gone_from_a_storage_is_found_by_a_probe_and_put_again(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh(1)
+    one = mesh.hosts[0]
+    storage = mesh.storages[0]
+    memory = [save(mesh, one, f"note {number}") for number in range(20)][-1]
+    mesh.settle()
+    mesh.crash(one)
+    take_text(storage, one, memory)
+    mesh.start(one)
+    mesh.advance(60)
+    assert without_text(storage, one) == 1  # a purge may be on its way
+    mesh.advance(90)
+    assert without_text(storage, one) == 0
 
 
 # Purges ---------------------------------------------------------------------------------------------------------------

@@ -87,6 +87,8 @@ class Audit:
         """The storage has answered with this name."""
         if is_held is None:
             self.unsure.add(tail)
+        else:
+            self.unsure.discard(tail)
         if is_held or (is_held is None and self.subject == Subject.PROBE):
             self.left.pop(tail, None)
         elif tail in self.left:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from nokosu import clock, ids, limits
 from nokosu.errors import RecordRefused, StoreError, UnknownKey
-from nokosu.mesh import keys, publisher, reconcile, vectors
+from nokosu.mesh import holdings, keys, publisher, reconcile, vectors
 from nokosu.mesh.inbox import Inbox, Sample
 from nokosu.mesh.publisher import Announcer, Outbox, Put
 from nokosu.mesh.receiver import Arrived, Circle, Received, Receiver
@@ -131,6 +131,7 @@ class Exchange:
         self._heads: list[Head] = []
         self._ahead: tuple[Ahead, ...] = ()  # behind a gap since the last look at it
         self._waiting: set[bytes] = set()  # what was behind a gap at that look
+        self._doubt_at: dict[str, float] = {}  # what others say that they lack, and when to look for it in the storages
         self._pending = {
             memory: None for (memory,) in purged
         }  # whose text may be left in the WAL: now, by the last run
@@ -584,6 +585,7 @@ class Exchange:
             self._compare_at = now + limits.COMPARE_EVERY_SECONDS
             self._reconcile.ask_for_vectors(older_than=now - 1.5 * limits.ANNOUNCE_EVERY_SECONDS)
             self._look_behind_gaps(now)
+            self._look_at_what_others_lack(now)
             self._purged(self._log.scrub_due(self._space), now)
             self._storages.purged()  # a text that was kept for its time may be gone since
             self._is_planning = True
@@ -614,6 +616,18 @@ class Exchange:
         before, self._waiting = self._waiting, {head.hash for head, _ in rows}
         self._ahead = vectors.chains((head, prev) for head, prev in rows if head.hash in before)
         self._announcer.look(self._news(), now)
+
+    def _look_at_what_others_lack(self, now: float) -> None:
+        """What a device says for a minute that it lacks may lie in the storages so that nobody takes it: without its text."""
+        if self._storages.is_empty:
+            return
+        said = {peer.heard for peer in self._reconcile.peers.values() if peer.heard is not None}
+        with self._database.reading() as connection:
+            lacked = {tail for one in said for tail in holdings.lacked(connection, self._space, self._heads, one)}
+        self._doubt_at = {tail: self._doubt_at.get(tail, now + limits.DOUBT_FIRST_SECONDS) for tail in sorted(lacked)}
+        due = [tail for tail, at in self._doubt_at.items() if at <= now]
+        self._doubt_at |= dict.fromkeys(due, now + limits.DOUBT_AGAIN_SECONDS)
+        self._storages.doubt(due, now)
 
     def _compare_with_all(self) -> None:
         self._reconcile.ask_for_vectors()

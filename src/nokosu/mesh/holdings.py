@@ -5,14 +5,21 @@ A page counts as the same as long as it has as many records and the same one cam
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from msgspec import Struct
 
-from nokosu import ids, records
+from nokosu import ids, limits, records
 from nokosu.mesh import keys
 from nokosu.records import Kind, Record
 from nokosu.store import scrubbed
+from nokosu.store.log import Head
 from nokosu.store.roster import Space
 from nokosu.store.sqlite import Connection
+from nokosu.store.vectors import Announcement, longest
+
+_NO_END: Final = 1 << 62
 
 
 class PageName(Struct, frozen=True):
@@ -113,6 +120,40 @@ def record(connection: Connection, space: Space, tail: str) -> Record | None:
     )
     found = (records.read(*row) for row in rows)
     return next((one for one in found if one.hash.startswith(name.hash)), None)
+
+
+def has_text(connection: Connection, space: Space, tail: str) -> bool:
+    """Whether the record of that name is here with its text."""
+    found = record(connection, space, tail)
+    return found is not None and found.body is not None
+
+
+def lacked(connection: Connection, space: Space, ours: Iterable[Head], said: Announcement) -> list[str]:
+    """The names of the first records of each log that a device says it lacks, and we hold; bounded."""
+    theirs = longest(said.heads)
+    held: dict[bytes, list[tuple[int, int]]] = {}
+    for chain in said.ahead:
+        held.setdefault(chain.log, []).append((chain.first, chain.seq))
+    found: list[str] = []
+    known = set(said.heads)
+    logs = {head.log for head in ours if head not in known} | held.keys()
+    for log in sorted(logs):
+        first = theirs.get(log, 0) + 1
+        for start, end in (*sorted(held.get(log, ())), (_NO_END, _NO_END)):
+            found += _first_of(connection, space, log, first, start - 1)
+            first = end + 1
+        if len(found) >= limits.DOUBTED_MAX:
+            break
+    return found
+
+
+def _first_of(connection: Connection, space: Space, log: bytes, first: int, last: int) -> list[str]:
+    rows = connection.rows(
+        "SELECT record.seq, record.hash FROM log JOIN record ON record.log = log.n WHERE log.id = ? AND log.space = ? "
+        "AND record.seq BETWEEN ? AND ? AND record.body IS NOT NULL ORDER BY record.seq LIMIT ?",
+        (log, space.n, first, last, limits.DOUBTED_PER_LOG),
+    )
+    return [keys.tail(log, seq, hash) for seq, hash in rows]
 
 
 def owed(connection: Connection, space: Space) -> list[str]:

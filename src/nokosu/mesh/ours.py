@@ -6,13 +6,25 @@ records once more, each under the secret of its time, so that whoever slept can 
 
 from __future__ import annotations
 
+from enum import Enum
+
 from nokosu.errors import RecordRefused, UnknownKey
 from nokosu.mesh import holdings, keys, publisher, seal
 from nokosu.mesh.holdings import Holdings, PageName
 from nokosu.mesh.seal import Keyring
+from nokosu.records import Record
 from nokosu.store import counting, roster
 from nokosu.store.roster import Space
 from nokosu.store.sqlite import Connection
+
+
+class Lies(Enum):
+    """What lies in a storage under the name of one of our records."""
+
+    RIGHT = "right"
+    WITHOUT_TEXT = "without text"  # which no purge that we hold has taken
+    OTHER = "other"
+    UNKNOWN = "unknown"  # sealed under a key that is not here: its writer may know more than we do
 
 
 class Ours:
@@ -75,29 +87,36 @@ class Ours:
         record = holdings.record(connection, self._space, tail)
         return publisher.sealed(record, keyring) if record is not None else None
 
-    def is_held(self, tail: str, payload: bytes, keyring: Keyring) -> bool | None:
-        """Whether what lies in a storage is our record of that name, with its text unless that was erased."""
-        try:
-            record = seal.unpack(keyring.open(keys.rec_at(self._space.id, tail), payload))
-        except UnknownKey:
-            self.has_met_unknown_key = True
-            return None  # its writer may know more than we do
-        except RecordRefused:
-            return False
-        if keys.tail(record.place.log, record.place.seq, record.hash) != tail:
-            return False
-        return tail not in (self.purged if record.body is not None else self.owed)
+    def judge(self, tail: str, payload: bytes, keyring: Keyring) -> Lies:
+        """What lies in a storage under the name of our record."""
+        record = self._opened(tail, payload, keyring)
+        if isinstance(record, Lies):
+            return record
+        if record.body is None:
+            if tail in self.purged:
+                return Lies.RIGHT
+            return Lies.OTHER if tail in self.owed else Lies.WITHOUT_TEXT
+        return Lies.OTHER if tail in self.purged else Lies.RIGHT
 
-    def is_copy(self, tail: str, payload: bytes, keyring: Keyring) -> bool | None:
-        """Whether a copy of a roster's record can be read by whoever knows the secret of its time."""
+    def judge_copy(self, tail: str, payload: bytes, keyring: Keyring) -> Lies:
+        """The same of a copy of a roster's record, which whoever knows the secret of its time is to read."""
+        record = self._opened(tail, payload, keyring)
+        if isinstance(record, Lies):
+            return record
+        ours = self.copies.get(tail)
+        if ours is None:
+            return Lies.RIGHT
+        is_as_old = keyring.age(seal.key_id_of(payload)) >= keyring.age(seal.key_id_of(ours))
+        return Lies.RIGHT if is_as_old else Lies.OTHER
+
+    def _opened(self, tail: str, payload: bytes, keyring: Keyring) -> Record | Lies:
+        """The record of that name; or what lies there instead."""
         try:
             record = seal.unpack(keyring.open(keys.rec_at(self._space.id, tail), payload))
         except UnknownKey:
             self.has_met_unknown_key = True
-            return None
+            return Lies.UNKNOWN
         except RecordRefused:
-            return False
-        ours = self.copies.get(tail)
-        if ours is None or keys.tail(record.place.log, record.place.seq, record.hash) != tail:
-            return ours is None
-        return keyring.age(seal.key_id_of(payload)) >= keyring.age(seal.key_id_of(ours))
+            return Lies.OTHER
+        is_named_so = keys.tail(record.place.log, record.place.seq, record.hash) == tail
+        return record if is_named_so else Lies.OTHER

@@ -24,7 +24,7 @@ from nokosu.mesh import holdings, keys
 from nokosu.mesh.audit import Audit, Subject
 from nokosu.mesh.holdings import Held, PageName
 from nokosu.mesh.inbox import Sample
-from nokosu.mesh.ours import Ours
+from nokosu.mesh.ours import Lies, Ours
 from nokosu.mesh.publisher import Put
 from nokosu.mesh.reconcile import Get
 from nokosu.mesh.seal import Keyring
@@ -81,6 +81,11 @@ class Storages:
         self._write_at: float | None = None
         self._unwritten: set[str] = set()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether none was ever there."""
+        return not self._stored
+
     # Who is there -----------------------------------------------------------------------------------------------------
 
     def appeared(self, hub: keys.Hub, now: float) -> None:
@@ -132,6 +137,12 @@ class Storages:
         for stored in self._stored.values():
             stored.wants_roster |= stored.is_here
 
+    def doubt(self, tails: Iterable[str], now: float) -> None:
+        """Somebody says for long that these are not to be had, though a storage was seen to have them."""
+        for stored in self._stored.values():
+            for tail in tails:
+                stored.doubt(tail, now)
+
     # What a storage answered ------------------------------------------------------------------------------------------
 
     def about(self, get: int) -> About | None:
@@ -175,11 +186,24 @@ class Storages:
         tail = audit.tail(sample.key)
         if tail is None:
             return
-        judge = self._ours.is_copy if audit.subject == Subject.REKEY else self._ours.is_held
-        is_held = judge(tail, sample.payload, keyring)
-        if is_held is None and asked.stored.has_told_roster:
-            is_held = False  # no member's: whoever changes the secret tells there how
+        judge = self._ours.judge_copy if audit.subject == Subject.REKEY else self._ours.judge
+        lies = judge(tail, sample.payload, keyring)
+        if lies == Lies.UNKNOWN and asked.stored.has_told_roster:
+            lies = Lies.OTHER  # no member's: whoever changes the secret tells there how
+        if lies == Lies.WITHOUT_TEXT:
+            lies = self._judge_missing_text(asked.stored, audit, tail)
+        is_held = None if lies == Lies.UNKNOWN else lies == Lies.RIGHT
         audit.saw(tail, is_held=is_held, stamp=sample.stamp)
+
+    def _judge_missing_text(self, stored: Stored, audit: Audit, tail: str) -> Lies:
+        """A purge may be on its way that took the text. One that never comes, as a revoked device's that nobody got, took it
+        in vain: looked at again after a while, what has its text here is to have it there.
+        """
+        if audit.subject != Subject.SCRUB:
+            stored.doubt(tail, self._monotonic() + limits.SCRUB_AGAIN_SECONDS)
+            return Lies.RIGHT
+        with self._database.reading() as connection:
+            return Lies.OTHER if holdings.has_text(connection, self._space, tail) else Lies.RIGHT
 
     def ended(self, id: int, now: float, *, failed: bool) -> None:
         """A question is done with; called after all its answers were looked at."""
@@ -322,6 +346,7 @@ class Storages:
     def _start(self, stored: Stored, connection: Connection, now: float) -> None:
         """Begin what is to be looked at, as much as may be at a time."""
         unproven = [tail for tail in (*self._ours.purged, *self._ours.owed) if tail not in stored.scrubbed]
+        unproven += stored.take_doubted(now)
         if unproven and not stored.is_auditing(Subject.SCRUB):
             self._begin(stored, self._audit(Subject.SCRUB, unproven), now)
         if not stored.is_rekeyed and not stored.is_auditing(Subject.REKEY):

@@ -58,6 +58,7 @@ class Stored:
         self.recent: dict[str, float] = {}  # seen there so lately that a power cut may take them
         self.scrubbed: set[str] = set()
         self.look_at_scrubbed_at: float | None = None
+        self.doubted: dict[str, float] = {}  # records that may lie there without their text, and when to look
         self.is_rekeyed = False
         self.wants_roster = False
         self.has_told_roster = False  # all that it knows of how the secret was changed
@@ -91,6 +92,20 @@ class Stored:
         self.brought.remove(tail)
         return True
 
+    def doubt(self, tail: str, at: float) -> None:
+        """That record may lie there without its text: look at it then."""
+        if len(self.doubted) < limits.DOUBTED_MAX:
+            self.doubted.setdefault(tail, at)
+
+    def take_doubted(self, now: float) -> list[str]:
+        """The records to look at now; none as long as others are looked at."""
+        if self.is_auditing(Subject.SCRUB):
+            return []
+        due = [tail for tail, at in self.doubted.items() if at <= now]
+        for tail in due:
+            del self.doubted[tail]
+        return due
+
     def note_recent(self, tails: Iterable[str], now: float) -> None:
         """These were just seen there."""
         for tail in tails:
@@ -109,6 +124,7 @@ class Stored:
         self.brought.clear()
         self.to_probe.clear()
         self.scrubbed.clear()
+        self.doubted.clear()
         self.audits.clear()
         self.dirty = dict.fromkeys(pages, now)
 
@@ -122,6 +138,8 @@ class Stored:
             yield self.audit_at
             if self.look_at_scrubbed_at is not None:
                 yield self.look_at_scrubbed_at
+            if self.doubted and not self.is_auditing(Subject.SCRUB):
+                yield min(self.doubted.values())
             if len(self.audits) < limits.AUDITS_AT_ONCE:
                 busy = {audit.page for audit in self.audits}
                 yield from (at for page, at in self.dirty.items() if page not in busy)
