@@ -249,7 +249,7 @@ def _again(wish: Wish, chosen: Listening, before: Listening | None) -> Listening
 
 
 def _here(config: Config, wish: Wish, space: bytes, listening: Listening) -> HubHere:
-    return HubHere(_place(engine_home.zid(config.home, space, os.urandom), listening, wish), listening)
+    return HubHere(_place(engine_home.hub_zid(config.home, space, os.urandom), listening, wish), listening)
 
 
 def _named_already() -> UsageError:

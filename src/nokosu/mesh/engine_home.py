@@ -1,13 +1,16 @@
 """Where a space's zenohd keeps what it has, in the home: a folder of its own, and the id that it keeps for good.
 
-`engine/<space>/` holds its `zid`, its configuration, its log and RocksDB. The id is made once: the others know by it how
-far this storage is, and their hub record names it.
+`engine/<space>/` holds its `zid`, its configuration, its log and RocksDB. The others know by the id how far this storage is,
+and a hub's record names it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from nokosu import filesystem, ids
 from nokosu.errors import MeshError
@@ -15,6 +18,8 @@ from nokosu.ids import Random
 
 ENGINE_FOLDER: Final = "engine"
 ZID_BYTES: Final = 16
+_EVERYWHERE: Final = "everywhere"
+_MACHINE_ID: Final = Path("/etc/machine-id")
 
 
 def folder(home: Path, space: bytes) -> Path:
@@ -38,35 +43,66 @@ def made(home: Path, space: bytes) -> Path:
 
 
 def zid(home: Path, space: bytes, random: Random) -> str:
-    """The id of this home's zenohd in a space; made by the first to ask, and kept.
+    """The id of this home's zenohd in a space; made by the first to ask, and kept as long as the folder stays where it is.
+
+    A home that was copied to another place is another storage: of two with one id every other zenohd lets in one alone.
 
     Raises:
         MeshError: it cannot be read or written, or is none.
     """
-    path = made(home, space) / "zid"
-    try:
-        found = path.read_text().strip()
-    except FileNotFoundError:
-        found = new_zid(random)
-        keep_zid(home, space, found)
-    except (OSError, UnicodeDecodeError) as error:
-        raise MeshError(f"{path} cannot be read ({error})", hint=f"ls -l {path}") from error
-    if not ids.is_zenoh_id(found):
-        raise MeshError(f"{path} is not an id of Zenoh", hint=f"rm {path}")
+    folder = made(home, space)
+    kept = _kept(folder / "zid")
+    if kept is None or kept.place not in (_EVERYWHERE, _place(folder)):
+        kept = _Kept(new_zid(random), _place(folder))
+        _keep(folder / "zid", kept)
+    return kept.zid
+
+
+def hub_zid(home: Path, space: bytes, random: Random) -> str:
+    """The same for a hub, which the others know by its id: it is kept wherever the home is put.
+
+    Raises:
+        MeshError: it cannot be read or written, or is none.
+    """
+    found = zid(home, space, random)
+    _keep(made(home, space) / "zid", _Kept(found, _EVERYWHERE))
     return found
 
 
-def keep_zid(home: Path, space: bytes, zid: str) -> None:
-    """Keep an id that was made before the space was known, as at a pairing.
+class _Kept(Struct, frozen=True):
+    """An id, and the place in which it holds."""
 
-    Raises:
-        MeshError: it cannot be written.
-    """
-    path = made(home, space) / "zid"
+    zid: str
+    place: str
+
+
+def _kept(path: Path) -> _Kept | None:
     try:
-        filesystem.replace(path, f"{zid}\n".encode())
+        words = path.read_text().split()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MeshError(f"{path} cannot be read ({error})", hint=f"ls -l {path}") from error
+    if len(words) not in (1, 2) or not ids.is_zenoh_id(words[0]):
+        raise MeshError(f"{path} is not an id of Zenoh", hint=f"rm {path}")
+    return _Kept(words[0], words[1] if len(words) == 2 else _EVERYWHERE)
+
+
+def _keep(path: Path, kept: _Kept) -> None:
+    try:
+        filesystem.replace(path, f"{kept.zid} {kept.place}\n".encode())
     except OSError as error:
         raise MeshError(f"{path} cannot be written ({error.strerror})", hint="nokosu doctor") from error
+
+
+def _place(folder: Path) -> str:
+    """What tells this folder from a copy of it: the machine, where it has an id, and the folder's inode."""
+    try:
+        machine = _MACHINE_ID.read_bytes().strip()
+    except OSError:
+        machine = b""  # as on macOS
+    status = folder.stat()
+    return hashlib.sha256(b"%s %d %d" % (machine, status.st_dev, status.st_ino)).hexdigest()[:16]
 
 
 def new_zid(random: Random) -> str:
