@@ -403,6 +403,37 @@ def test_what_only_times_purged_is_pending_until_thirty_days_after_the_forget_wa
     assert not verify(one.database).problems
 
 
+@pytest.mark.parametrize("again", [1, 2])
+def test_a_restore_that_comes_late_brings_back_the_text_that_a_purge_took_meanwhile(
+    make_mesh: MakeMesh, again: int
+) -> None:
+    mesh = make_mesh(3)
+    one, other, late = mesh.hosts
+    memory = save(mesh, one, "wanted after all")
+    mesh.advance(3)
+    other.memory.forget(memory)
+    mesh.tell(other)
+    mesh.advance(3)
+    for host in (one, other):
+        mesh.cut(late, host)
+    late.memory.restore(memory)
+    mesh.tell(late)
+    for host in mesh.hosts:
+        host.clock.skew_ms = 31 * DAY_MS
+    other.memory.purge(memory)
+    mesh.tell(other)
+    mesh.advance(limits.COMPARE_EVERY_SECONDS + 5)
+    assert b"wanted after all" not in one.path.read_bytes() + Path(f"{one.path}-wal").read_bytes()
+    for host in (one, other):
+        mesh.heal(late, host)
+    mesh.advance(30)
+    assert [visible(host)[memory][0] for host in mesh.hosts] == [Status.FORGOTTEN] * 3  # remove wins, and can be undone
+    mesh.hosts[again].memory.restore(memory)
+    mesh.tell(mesh.hosts[again])
+    mesh.advance(30)
+    assert [texts(host) for host in mesh.hosts] == [{"wanted after all"}] * 3
+
+
 def test_a_purged_memory_reaches_a_device_that_joins_later_without_its_text(make_mesh: MakeMesh) -> None:
     mesh = make_mesh(3)
     one, _, late = mesh.hosts

@@ -27,7 +27,7 @@ from nokosu.mesh.refusals import NOBODY, Refusals
 from nokosu.mesh.seal import OVERHEAD_BYTES, Keyring
 from nokosu.mesh.storages import About, Storages, StorageState
 from nokosu.mesh.vectors import Heard
-from nokosu.records import Kind
+from nokosu.records import Kind, Record
 from nokosu.store import index, membership, roster
 from nokosu.store import vectors as store_vectors
 from nokosu.store.connection import Database
@@ -451,8 +451,16 @@ class Exchange:
             self._must_look = True  # a record of any kind may complete the chain to a cut-off
         named = {one.record.core.memory for one in result.new if one.record.core.kind == Kind.PURGE}
         self._purged(result.scrubbed | named, now)
+        self._look_for_bodies(one.record for one in result.new)
         if result.new:
             self._survey(now)
+            self._is_planning = True
+
+    def _look_for_bodies(self, new: Iterable[Record]) -> None:
+        """A purge may not count any more after a restore, so that the text it took is wanted again."""
+        if any(record.core.kind == Kind.RESTORE for record in new):
+            with self._database.reading() as connection:
+                self._reconcile.look_for_bodies(connection)
             self._is_planning = True
 
     def _count(self, one: Arrived, *, new: int = 0, unadmitted: int = 0) -> None:
@@ -471,6 +479,7 @@ class Exchange:
             found = self._outbox.next(connection, self._own.id)
         self._must_publish = self._outbox.has_more
         self._purged({record.core.memory for record in found if record.core.kind == Kind.PURGE}, now)
+        self._look_for_bodies(found)
         self._survey(now)
         return publisher.puts(found, circle.keyring)
 

@@ -189,7 +189,8 @@ class Reconcile:
         strangers, self._strangers = self._strangers, {}
         for device, node in strangers:
             self.appeared(device, node)
-        self._bodies = {(head.log, head.seq, head.hash): set() for head in scrubbed.missing(connection, self._space.n)}
+        self._bodies.clear()
+        self.look_for_bodies(connection)
         for peer in self.peers.values():
             peer.unhonoured.clear()
             peer.roster_pause.clear()
@@ -320,6 +321,11 @@ class Reconcile:
     def overdue(self, now: float) -> list[int]:
         """Questions that nobody ended in time."""
         return [id for id, asked in self.asked.items() if asked.since + limits.GET_SECONDS_MAX <= now]
+
+    def look_for_bodies(self, connection: Connection) -> None:
+        """A purge may count no more: what it took is asked for, of everybody who was not asked yet."""
+        missing = [(head.log, head.seq, head.hash) for head in scrubbed.missing(connection, self._space.n)]
+        self._bodies = {place: self._bodies.get(place, set()) for place in missing}
 
     def lacks_body(self, record: Record) -> None:
         """A record came without its body, though no purge that counts has taken it: somebody may still have it."""
