@@ -395,6 +395,22 @@ def test_a_clock_that_is_set_back_does_not_hide_an_announcement(make_mesh: MakeM
     assert texts(other) == {"written yesterday"}
 
 
+def test_invented_announcements_in_a_storage_do_not_hide_the_real_ones(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh()
+    one, other = mesh.hosts
+    storage = mesh.storages[0]
+    mesh.crash(other)
+    for number in range(limits.ANSWERS_PER_GET_MAX + 100):
+        storage.values[keys.vec(one.space.id, number.to_bytes(16, "big"))] = Stored(1, b"of nobody")
+    save(mesh, one, "put there all the same")
+    mesh.advance(70)
+    assert state(one).lacking == 0
+    mesh.crash(one)
+    mesh.start(other)
+    mesh.advance(10)
+    assert texts(other) == {"put there all the same"}
+
+
 def test_a_device_that_slept_through_two_rekeys_reads_on_from_a_storage_alone(make_mesh: MakeMesh) -> None:
     mesh = make_mesh(4)
     one, other, third, sleeper = mesh.hosts

@@ -612,11 +612,17 @@ class Exchange:
         self._is_planning |= self._reconcile.is_following
         for get in out:
             if isinstance(get, Get):
-                self._inbox.expect(get.id, get.storage)
+                self._inbox.expect(get.id, get.storage, self._names(get))
         if self._storages.must_announce:
             self._storages.must_announce = False
             self._announcer.hurry()
         return out
+
+    def _names(self, get: Get) -> frozenset[str] | None:
+        """What an answer may be called, where that is known: anybody who may put there may invent announcements."""
+        if self._circle is None or self._storages.about(get.id) != About.LOOK:
+            return None
+        return frozenset(keys.vec(self._space.id, device) for device in self._circle.members)
 
     def _look_behind_gaps(self, now: float) -> None:
         """What waits behind a gap for longer than a minute is told: nobody may have what is missing before it."""

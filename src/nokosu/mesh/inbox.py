@@ -7,6 +7,7 @@ of their own for each question, so that two questions asked at once do not mix t
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 from threading import Lock
 
 from msgspec import Struct
@@ -26,10 +27,12 @@ class Sample(Struct, frozen=True):
 
 
 class _Row:
-    """The answers to one question so far, of one replier or of any. `failed` is None until it has ended."""
+    """The answers to one question so far, of one replier or of any, under some names or any. `failed` is None until it has
+    ended.
+    """
 
-    def __init__(self, replier: str) -> None:
-        self.replier = replier
+    def __init__(self, replier: str, names: Container[str] | None) -> None:
+        self.replier, self.names = replier, names
         self.samples: deque[Sample] = deque()
         self.count = 0
         self.failed: bool | None = None
@@ -67,16 +70,20 @@ class Inbox:
             self._live.append(Sample(key, payload, None))
             return True
 
-    def expect(self, get: int, replier: str = "") -> None:
-        """Answers to this question are welcome from now on; with *replier*, only those that it gives."""
+    def expect(self, get: int, replier: str = "", names: Container[str] | None = None) -> None:
+        """Answers to this question are welcome from now on; with *replier*, only those that it gives, and with *names*, only
+        those under them: whatever else lies there does not count.
+        """
         with self._lock:
-            self._rows[get] = _Row(replier)
+            self._rows[get] = _Row(replier, names)
 
     def put_answer(self, get: int, key: str, payload: bytes, *, replier: str = "", stamp: int = 0) -> None:
         """Keep an answer, if it was asked for and there is room; a question that was answered too much has failed."""
         with self._lock:
             row = self._rows.get(get)
             if row is None or row.failed is not None or (row.replier and row.replier != replier):
+                return
+            if row.names is not None and key not in row.names:
                 return
             row.count += 1
             full = self._answer_bytes + len(payload) > limits.ANSWERS_BYTES_MAX
