@@ -255,7 +255,7 @@ def agree(*homes: Home, space: str = "personal", seconds: float = SECONDS_MAX) -
     """
     settled(*homes, space=space, seconds=seconds)
     for home in homes:
-        said = home("sync", "--wait", "50", seconds=max(seconds, 70))
+        said = home("sync", "--wait", "20", seconds=seconds)
         seen = home("node", "status").out if said.code else ""
         assert said.code == 0, f"nokosu sync on {home}: {said.code}\n{said.out}{said.err}{seen}{tail(home)}"
     verified(*homes)

@@ -111,6 +111,7 @@ PENDING_PURGES_MAX: Final = 256  # named in an announcement
 REFUSALS_EVERY_SECONDS: Final = 5.0  # how often the count of what was refused is written down
 ANNOUNCE_AGAIN_SECONDS: Final = 3.0  # after somebody appeared: what is put while Zenoh changes its ways may be lost
 STORAGES_MAX: Final = 16  # zenohds of one space that are looked at, and remembered
+STORAGE_SILENT_SECONDS_MAX: Final = 15.0  # then a question has failed: Zenoh may wait for another storage, that is gone
 QUESTIONS_PER_STORAGE_MAX: Final = 32  # by exact name: more are not answered sooner
 GETS_PER_STORAGE_MAX: Final = 4  # for what we lack ourselves: a page each
 AUDITS_AT_ONCE: Final = 8  # pages of one storage that are looked at together

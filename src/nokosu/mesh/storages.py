@@ -53,7 +53,7 @@ class About(Enum):
 
 
 class _Asked(Struct):
-    """A question on its way."""
+    """A question on its way; `since` is when it was asked, or when its last answer came."""
 
     get: Get
     stored: Stored
@@ -102,7 +102,7 @@ class Storages:
         """A storage's token is gone; Zenoh may never end what it was asked."""
         for asked in self._asked.values():
             if asked.stored.zid == zid:
-                asked.since = -limits.GET_SECONDS_MAX
+                asked.since = -limits.STORAGE_SILENT_SECONDS_MAX
         stored = self._stored.get(zid)
         if stored is not None:
             stored.is_here = False
@@ -158,6 +158,7 @@ class Storages:
         """A device's announcement lies there, whatever it may say."""
         asked = self._asked.get(sample.get or 0)
         if asked is not None:
+            asked.since = self._monotonic()
             asked.stored.looking[device] = sample.stamp
 
     def found_own(self, get: int, counter: int) -> None:
@@ -182,6 +183,7 @@ class Storages:
         asked = self._asked.get(sample.get or 0)
         if asked is None or asked.audit is None or asked.audit not in asked.stored.audits:
             return
+        asked.since = self._monotonic()
         audit = asked.audit
         tail = audit.tail(sample.key)
         if tail is None:
@@ -227,7 +229,7 @@ class Storages:
 
     def overdue(self, now: float) -> list[int]:
         """Questions that nobody ended in time."""
-        return [id for id, asked in self._asked.items() if asked.since + limits.GET_SECONDS_MAX <= now]
+        return [id for id, asked in self._asked.items() if asked.since + limits.STORAGE_SILENT_SECONDS_MAX <= now]
 
     # What to ask and to put -------------------------------------------------------------------------------------------
 
@@ -246,7 +248,7 @@ class Storages:
         """When `plan` or `write_down` may have something to do though nothing happens."""
         if self._stored and self._ours.must_look:
             return now
-        times = [asked.since + limits.GET_SECONDS_MAX for asked in self._asked.values()]
+        times = [asked.since + limits.STORAGE_SILENT_SECONDS_MAX for asked in self._asked.values()]
         if self._write_at is not None:
             times.append(self._write_at)
         here = [stored for stored in self._stored.values() if stored.is_here]
