@@ -255,6 +255,18 @@ def test_apart_keeps_this_devices_memories_on_it(laptop: Device, desk: Device) -
     assert desk.verified()
 
 
+def test_apart_after_a_join_that_was_interrupted_keeps_what_has_not_moved_yet(laptop: Device, desk: Device) -> None:
+    desk.save("mine, and not shared yet")
+    paired(laptop, desk).both  # noqa: B018
+    entered, _ = paired(laptop, desk, apart=True).both
+    desk.move()
+    assert entered.moving == 1
+    assert desk.listed()["mine, and not shared yet"].space == "local"
+    assert desk.spaces() == {"local": 1, "personal": 0}
+    assert paired(laptop, desk, apart=True).both[0].moving == 0
+    assert desk.verified()
+
+
 def test_what_is_saved_while_it_moves_goes_to_the_new_space(laptop: Device, desk: Device) -> None:
     before = desk.save("saved before")
     paired(laptop, desk).both  # noqa: B018

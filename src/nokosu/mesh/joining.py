@@ -348,7 +348,8 @@ def enter(
 ) -> Entered:
     """Agree, and become a member: all of it in one transaction. What moves, moves afterwards (`store.moving`).
 
-    *apart* moves this device's memories into `local` instead. *inviter* is the host that was dialled, empty if none was.
+    *apart* moves this device's memories into `local` instead; of one that is a member already, those that have not moved into
+    the space yet. *inviter* is the host that was dialled, empty if none was.
 
     Raises:
         PairingError: the inviter was lost; nothing was changed here.
@@ -429,12 +430,15 @@ def _entered(connection: Connection, store: Store, plan: Plan, welcome: Welcome,
         )
     except RecordRefused as error:
         raise PairingError(f"what the other device sent is not valid ({error.message})") from error
+    moving_now = plan.memories
     if plan.way is Way.MERGE:
         _merge(connection, space, apart=apart)
+    elif plan.way is Way.AGAIN and apart:
+        moving_now = sum(memories_of(connection, source) for source in moving.turn_to_local(connection, space))
     members = [member.device.name for member in roster.members(connection, space) if not member.revoked]
     joined = roster.space_with(connection, space.id)
     assert joined is not None
-    return Entered(space=joined, way=plan.way, devices=tuple(members), moving=plan.memories)
+    return Entered(space=joined, way=plan.way, devices=tuple(members), moving=moving_now)
 
 
 def _merge(connection: Connection, joined: Space, *, apart: bool) -> None:

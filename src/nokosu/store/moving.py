@@ -64,6 +64,15 @@ def target_of(connection: Connection, space: Space) -> Space | None:
     return Space(*row) if row is not None else None
 
 
+def turn_to_local(connection: Connection, target: Space) -> list[Space]:
+    """Have what still moves into *target* move into `local` instead; the spaces that it is still in."""
+    turned = [source for source, to in _moving(connection) if to.n == target.n]
+    local = roster.space_named(connection, roster.LOCAL)
+    for source in turned:
+        connection.run("UPDATE space SET moving_to = ? WHERE n = ?", (local.n, source.n))
+    return turned
+
+
 def move_some(database: Database, log: Log, *, most: int = 256) -> int:
     """Move memories for at most 20 ms and at most *most* of them, in one transaction; how many. 0: nothing moves any more.
 
