@@ -11,7 +11,8 @@ from nokosu import limits
 from nokosu.drafts import Change, Draft
 from nokosu.errors import Refused
 from nokosu.fold import Status
-from nokosu.mesh.exchange import PeerState, Put
+from nokosu.mesh.exchange import Put
+from nokosu.mesh.peer_state import PeerState
 from nokosu.store import membership, roster
 from nokosu.store import vectors as store_vectors
 from nokosu.store.verify import verify

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from nokosu import limits
 from nokosu.mesh import keys, seal, vectors
-from nokosu.mesh.exchange import Get, PeerState
+from nokosu.mesh.exchange import Get
+from nokosu.mesh.peer_state import PeerState
 from nokosu.mesh.seal import Keyring
 from nokosu.records import Kind, Record
 from nokosu.store import roster

@@ -116,4 +116,6 @@ def tell(store: joining.Store, entered: Entered, *, apart: bool) -> None:
     if apart and entered.moving:
         output.note(f"Note: {counted(entered.moving, 'memory', 'memories')} moved to the space local, and stay here.")
     elif apart and entered.way is Way.AGAIN:
-        output.note("Note: --apart changes nothing: this device is in that space already, with all that it had to share.")
+        output.note(
+            "Note: --apart changes nothing: this device is in that space already, with all that it had to share."
+        )

@@ -107,7 +107,7 @@ def status(config: Config) -> dict[str, Any] | None:
 
     `pid`, `version`, `started` (milliseconds since 1970), and `spaces`, each with `name`, `id`, `port`, `address`,
     `addresses`, `queue`, `error`, `links`, `peers`, `engine`, `zenohd` (the fields of `supervisor.EngineState`, None while it
-    does not run) and `storages`. A peer has the fields of `exchange.PeerState`, its ids in hex; a storage those of
+    does not run) and `storages`. A peer has the fields of `peer_state.PeerState`, its ids in hex; a storage those of
     `storages.StorageState`, `pending` as a number, its `name` in the roster, and whether it is our `own`. A blind hub's node
     says `blind` as well, and of its space the `devices` that are connected.
 

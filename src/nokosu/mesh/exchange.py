@@ -11,18 +11,17 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Final
-
-from msgspec import Struct
 
 from nokosu import clock, ids, limits
 from nokosu.errors import RecordRefused, StoreError, UnknownKey
 from nokosu.mesh import holdings, keys, publisher, reconcile, vectors
+from nokosu.mesh.announced import Announced, News
 from nokosu.mesh.inbox import Inbox, Sample
+from nokosu.mesh.peer_state import PeerState, state_of
 from nokosu.mesh.publisher import Announcer, Outbox, Put
 from nokosu.mesh.receiver import Arrived, Circle, Received, Receiver
-from nokosu.mesh.reconcile import Get, Matter, Peer, Reconcile
+from nokosu.mesh.reconcile import Get, Matter, Reconcile
 from nokosu.mesh.refusals import NOBODY, Refusals
 from nokosu.mesh.seal import OVERHEAD_BYTES, Keyring
 from nokosu.mesh.storages import About, Storages, StorageState
@@ -34,9 +33,9 @@ from nokosu.store.connection import Database
 from nokosu.store.log import Head, Log
 from nokosu.store.roster import Secret, Space
 from nokosu.store.sqlite import Connection
-from nokosu.store.vectors import Ahead, Announcement
+from nokosu.store.vectors import Ahead
 
-__all__ = ["Exchange", "Get", "PeerState", "Put", "StorageState"]
+__all__ = ["Exchange", "Get", "Put", "StorageState"]
 
 _BATCH: Final = 64  # samples looked at in one go: about 20 ms
 _KEY_CHARS_MAX: Final = 256
@@ -45,34 +44,6 @@ _VECTOR_SEALED_MAX: Final = limits.VECTOR_BYTES_MAX + OVERHEAD_BYTES + 128
 _CONTROL_MAX: Final = 4096
 _TRUNCATE_AGAIN_SECONDS: Final = 2.0
 _TRUNCATE_WAIT_MS: Final = 50  # saves wait while the WAL is emptied: rather try again
-
-
-News = tuple[tuple[Head, ...], tuple[str, ...], tuple[Ahead, ...]]
-"""What an announcement says that may change: heads, pending purges, chains behind a gap."""
-
-
-class PeerState(Struct, frozen=True, kw_only=True):
-    """What is known of one node of another device (or of a copy of this one).
-
-    `equal`: its heads are ours, hash for hash. `missing` is how many records we lack of what it holds, `behind` how many
-    of ours it lacks, both as its last announcement tells; `left_at` is the monotonic second at which it went, if it did;
-    `clock_offset_ms` is its clock minus ours.
-    """
-
-    device: bytes
-    node: str
-    name: str
-    version: str
-    reachable: bool
-    left_at: float | None
-    equal: bool
-    missing: int
-    behind: int
-    clock_offset_ms: int | None
-    seen_ms: int | None
-    addresses: tuple[str, ...]
-    pending: tuple[str, ...]
-    refused: int
 
 
 class Exchange:
@@ -96,7 +67,7 @@ class Exchange:
         """
         self.dropped = 0
         self._database, self._log, self._space = database, log, space
-        self._node, self._version, self._addresses = node, version, addresses
+        self._node = node
         self._wall_clock, self._monotonic, self._random = wall_clock, monotonic, random
         self._prefix = f"{keys.space(space.id)}/"
         self._inbox = Inbox()
@@ -104,7 +75,7 @@ class Exchange:
         self._is_changed = False
         with database.reading() as connection:
             self._own = roster.own_device(connection)
-            self._key = roster.signing_key(connection)
+            key = roster.signing_key(connection)
             known = store_vectors.known(connection, space)
             purged = connection.rows(
                 "SELECT DISTINCT memory FROM erased WHERE space = ? LIMIT ?",
@@ -125,6 +96,17 @@ class Exchange:
         )
         self._outbox = Outbox(space)
         self._announcer = Announcer()
+        self._announced = Announced(
+            database,
+            space,
+            self._own.id,
+            counter=max((one.counter for one in known if one.device == self._own.id), default=0),
+            key=key,
+            node=node,
+            version=version,
+            wall_clock=wall_clock,
+            addresses=addresses,
+        )
         self._secrets: list[Secret] = []
         self._roster: list[tuple[object, ...]] = []
         self._circle: Circle | None = None
@@ -135,10 +117,6 @@ class Exchange:
         self._pending = {
             memory: None for (memory,) in purged
         }  # whose text may be left in the WAL: now, by the last run
-        self._counter = max((one.counter for one in known if one.device == self._own.id), default=0)
-        self._kept: dict[bytes, tuple[object, float]] = {}  # what was written down of each device's announcement
-        self._unwritten: dict[bytes, Heard] = {}
-        self._write_at: float | None = None
         self._rekey_at: float | None = None
         self._truncate_at: float | None = 0.0
         self._compare_at = monotonic() + limits.COMPARE_EVERY_SECONDS
@@ -249,7 +227,7 @@ class Exchange:
         times = (
             self._announcer.due(now) if self._is_member() else None,
             self._truncate_at,
-            self._write_at,
+            self._announced.write_at,
             self._rekey_at,
             self._compare_at,
             self._vectors_at,
@@ -264,11 +242,12 @@ class Exchange:
     def peers(self) -> list[PeerState]:
         """Every node that is there or was heard since this one started; from the thread that calls `work`."""
         now = self._monotonic()
+        refused = self._refusals.by_device
         with self._database.reading() as connection:
             holds = store_vectors.holder(connection, self._space)
             seen = {known.device: known.seen_ms for known in store_vectors.known(connection, self._space)}
             return [
-                self._state(peer, holds, now, seen.get(peer.device))
+                state_of(peer, self._heads, holds, now, seen_ms=seen.get(peer.device), refused=refused[peer.device])
                 for _, peer in sorted(self._reconcile.peers.items())
                 if not peer.storage
             ]
@@ -403,7 +382,7 @@ class Exchange:
         offset = said.wall - self._wall_clock() if sample.get is None else None
         is_news = self._reconcile.heard(said, now, live_offset_ms=offset)
         if is_news and device != self._own.id:  # a copy of this device speaks for itself
-            self._keep(heard, now)
+            self._announced.keep(heard, now)
         self._is_planning = True
 
     def _heard_in_storage(self, get: int, heard: Heard, now: float) -> None:
@@ -411,11 +390,11 @@ class Exchange:
         if said.device == self._own.id:
             if said.node == self._node:  # else it is of a copy of this device, and hides ours
                 self._storages.found_own(get, said.counter)
-            self._counter = max(self._counter, said.counter)  # a copy of this store, put back, may have counted further
+            self._announced.go_beyond(said.counter)  # a copy of this store, put back, may have counted further
         if self._reconcile.heard_in_storage(self._storages.zid(get), said, now):
             self._is_planning = True
             if said.device != self._own.id:
-                self._keep(heard, now)
+                self._announced.keep(heard, now)
 
     def _sender(self, sample: Sample) -> bytes | None:
         """The device that a sample came from, as far as its name tells."""
@@ -498,65 +477,23 @@ class Exchange:
         if not self._is_member() or (self._announcer.due(now) > now and not at_once):
             return []
         news = self._news()
-        heard = vectors.signed(self._announcement(*news), self._key)
-        self._counter = self._storages.counter = heard.announcement.counter
-        self._keep(heard, now)
-        self._write_vectors()  # ours at once: its counter must not be used again, and the shelf serves it
+        heard = self._announced.next(news, self._name(), now)
+        self._storages.counter = heard.announcement.counter
         self._announcer.told(news, now)
         sealed = vectors.sealed(heard, circle.keyring)
         return [Put(keys.vec(self._space.id, self._own.id), sealed, self._storages.own_stamp)]
-
-    def _announcement(
-        self, heads: tuple[Head, ...], pending: tuple[str, ...], ahead: tuple[Ahead, ...]
-    ) -> Announcement:
-        wall = self._wall_clock()
-        return Announcement(
-            v=1,
-            space=self._space.id,
-            device=self._own.id,
-            node=self._node,
-            counter=max(self._counter + 1, wall),
-            wall=wall,
-            name=self._name()[: limits.DEVICE_NAME_CHARS_MAX],
-            version=self._version,
-            addresses=self._addresses()[: limits.ADDRESSES_MAX],
-            heads=heads,
-            pending=pending,
-            ahead=ahead,
-        )
 
     def _name(self) -> str:
         own = self._circle.members.get(self._own.id) if self._circle is not None else None
         return own.device.name if own is not None else self._own.name
 
-    def _keep(self, heard: Heard, now: float) -> None:
-        """Have whoever asks how far the devices are know of an announcement, without asking the mesh. It is written down
-        together with others, once a second.
-        """
-        said = heard.announcement
-        news = (said.heads, said.pending, said.ahead, said.name, said.version, said.addresses)
-        before, until = self._kept.get(said.device, (None, 0.0))
-        if news != before or now >= until:
-            self._kept[said.device] = (news, now + limits.ANNOUNCE_EVERY_SECONDS)
-            self._unwritten[said.device] = heard
-            if self._write_at is None:
-                self._write_at = now + limits.ANNOUNCE_SPACING_SECONDS
-
     def _write_down(self, now: float) -> None:
         """What is written now and then, when its time has come."""
-        if self._write_at is not None and self._write_at <= now:
-            self._write_vectors()
+        self._announced.write_down(now)
         if self._rekey_at is not None and self._rekey_at <= now:
             self._rekey()
         self._storages.write_down(now)
         self._refusals.write(now)
-
-    def _write_vectors(self) -> None:
-        waiting, self._unwritten, self._write_at = self._unwritten, {}, None
-        with self._database.write() as connection:
-            for heard in waiting.values():
-                with suppress(RecordRefused):  # a device that has been taken out of the roster meanwhile
-                    store_vectors.keep(connection, self._space, heard.payload, heard.signature, self._wall_clock())
 
     def _purged(self, memories: Iterable[str], now: float) -> None:
         """The text of these was just removed from the tables; the WAL may still hold it."""
@@ -672,24 +609,3 @@ class Exchange:
 
     def _refuse(self, device: bytes, reason: str) -> None:
         self._refusals.count(device, reason, self._circle.members if self._circle is not None else ())
-
-    def _state(self, peer: Peer, holds: store_vectors.Holds, now: float, seen_ms: int | None) -> PeerState:
-        said = peer.heard
-        theirs = said.heads if said is not None else ()
-        lacks = vectors.missing(self._heads, theirs, holds)
-        return PeerState(
-            device=peer.device,
-            node=peer.node,
-            name=said.name if said is not None else "",
-            version=said.version if said is not None else "",
-            reachable=peer.is_reachable(now),
-            left_at=None if peer.is_here else peer.left_at,
-            equal=said is not None and set(theirs) == set(self._heads),
-            missing=sum(lack.records for lack in lacks),
-            behind=store_vectors.behind(self._heads, theirs, holds) if said is not None else 0,
-            clock_offset_ms=peer.clock_offset_ms,
-            seen_ms=seen_ms,
-            addresses=said.addresses if said is not None else (),
-            pending=said.pending if said is not None else (),
-            refused=self._refusals.by_device[peer.device],
-        )

@@ -24,8 +24,8 @@ from nokosu.errors import MeshError, NokosuError, NotFound, StoreError
 from nokosu.mesh import preflight, supervisor, watch
 from nokosu.mesh.blind import BlindNode
 from nokosu.mesh.control import Request
-from nokosu.mesh.exchange import PeerState
 from nokosu.mesh.life import Life
+from nokosu.mesh.peer_state import PeerState
 from nokosu.mesh.runner import SpaceRunner
 from nokosu.mesh.session import Means, Report
 from nokosu.mesh.supervisor import EngineMeans

@@ -21,7 +21,8 @@ from msgspec import Struct
 from nokosu import clock, ids, limits
 from nokosu.errors import MeshError, NokosuError
 from nokosu.mesh import keys
-from nokosu.mesh.exchange import Exchange, Get, PeerState, Put, StorageState
+from nokosu.mesh.exchange import Exchange, Get, Put, StorageState
+from nokosu.mesh.peer_state import PeerState
 from nokosu.mesh.shelf import Shelf
 from nokosu.mesh.supervisor import EngineMeans
 from nokosu.mesh.transport import Answer, Call, Question, Settings, Transport
