@@ -56,9 +56,23 @@ BATCH_HOLD_MS_MAX: Final = 20  # how long one batch may hold the write lock whil
 RESTORE_DAYS: Final = 30  # a forgotten memory can be restored for this long
 ROOT_COMMIT_WAIT_MS: Final = 50  # a save does not wait longer for git to find the first commit
 GIT_WAIT_MS_MAX: Final = 2_000  # for every other question to git
+
+# The brief ------------------------------------------------------------------------------------------------------------
 BRIEF_TOKENS_DEFAULT: Final = 1_500
-BRIEF_TOKENS_MIN: Final = 100
+BRIEF_TOKENS_MIN: Final = 100  # a line or two, with what stands around them
 BRIEF_TOKENS_MAX: Final = 20_000
+BRIEF_LINE_TOKENS_MAX: Final = 80  # of one memory: enough to tell whether to read it whole
+BRIEF_MEMORIES_MAX: Final = 50_000  # of a project, the newest, among which a brief chooses
+BRIEF_PASSED_OVER_MAX: Final = (
+    500  # memories that one brief reads and does not tell, for being told already or too long
+)
+NEWS_RECORDS_MAX: Final = 2_000  # the latest records, among which news are looked for
+COMPARED_CHARS_MAX: Final = 4_000  # of a memory, when it is compared with what was said already
+GUIDE_BYTES_MAX: Final = (
+    64 * 1024
+)  # of one CLAUDE.md or AGENTS.md; agents are told to keep them below 40,000 characters
+GUIDE_FOLDERS_MAX: Final = 8  # from where the caller works up to the top of the repository
+LOOK_BYTES_MAX: Final = 1024  # the note of how far an agent has been told
 
 # Pairing --------------------------------------------------------------------------------------------------------------
 PAIRING_CODE_SECONDS: Final = 600  # an invitation ends after 10 minutes

@@ -181,6 +181,23 @@ def parse(query: str) -> Terms:
     return Terms(phrases, _bounded(telling if telling or phrases else words))
 
 
+def plain_words(text: str) -> Iterator[str]:
+    """The words of a text in their order and as they are written, for comparing it with another one. Names stay whole but at
+    hyphens; of scripts without blanks it is pairs of characters; function words are there.
+    """
+    plain = _plain(_normalised(text))
+    for match in _SPOKEN.finditer(_RUN.sub(r" \g<0> ", plain)):
+        if match.lastgroup == "run":
+            yield from _pairs(match[0]) or match[0]
+        else:
+            yield from match[0].split("-")
+
+
+def is_function_word(word: str) -> bool:
+    """Whether a word, in lower case, says nothing by itself."""
+    return word in _STOP
+
+
 def scoped(expression: str) -> str:
     """The expression, matched against the columns of text alone."""
     return f"{_COLUMNS} : ({expression})"
