@@ -223,6 +223,18 @@ PROMISES: Final[dict[str, Promise]] = {
         "Relevance comes before importance and recency.",
         ("search/test_engine.py::test_twenty_chatty_important_notes_do_not_bury_the_exact_one",),
     ),
+    "brief-keeps-its-budget": Promise(
+        "A brief is never longer than its budget of tokens, and says what it left out.",
+        (
+            "test_brief.py::test_a_brief_keeps_its_budget_and_counts_what_it_leaves_out",
+            "test_gathering.py::test_what_the_caller_puts_around_a_brief_is_part_of_its_budget",
+            "mcp_server/test_tools.py::test_the_fence_around_a_brief_is_part_of_its_budget",
+        ),
+    ),
+    "brief-is-repeatable": Promise(
+        "The same store gives the same brief, however often it is asked for.",
+        ("test_gathering.py::test_the_same_store_gives_the_same_text_however_often_it_is_asked",),
+    ),
     "reads-write-nothing": Promise(
         "Searching and reading write nothing.",
         (

@@ -40,7 +40,7 @@ def asked(connection: Connection, config: Config, filters: Filters, scope: Scope
         project=scope.project if known else _NO_PROJECT,
         restrict=restrict,
         elsewhere=elsewhere,
-        apart=_apart(connection, config) if not filters.all_projects else frozenset(),
+        apart=apart(connection, config) if not filters.all_projects else frozenset(),
         devices=_devices_named(connection, filters.device),
         spaces=(roster.space_named(connection, filters.space).n,) if filters.space is not None else None,
     )
@@ -90,7 +90,8 @@ def _span(span: Span) -> str:
     return since if since == until else f"{since} to {until}"
 
 
-def _apart(connection: Connection, config: Config) -> frozenset[int]:
+def apart(connection: Connection, config: Config) -> frozenset[int]:
+    """The projects that are kept apart from all others."""
     names = [name for name, settings in config.projects.items() if not settings.search_elsewhere]
     return frozenset(project.n for name in names for project in projects.named(connection, name))
 

@@ -115,6 +115,24 @@ class Filing:
         shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
         raise NotFound(f"project: none is called {asked!a} (there are: {shown or 'none yet'})", field="project")
 
+    def folder_of(
+        self, connection: Connection, device: Device, named: str | None, scope: Scope
+    ) -> tuple[Path, Path] | None:
+        """Where the caller works in the project of *scope*, which *named* led to, and the top of it; None if that is not known.
+
+        Raises:
+            UsageError: the folder does not exist.
+        """
+        asked = named or self._config.project
+        filed = (
+            self._folder(connection, device, Path(asked))
+            if asked is not None and asked.startswith("/")
+            else self._here(connection, device)
+        )
+        if filed is None or filed.place is None or _scope(connection, filed) != scope:
+            return None
+        return Path(filed.place.path), Path(filed.place.place.root)
+
     def complete(self, connection: Connection, device: Device) -> Cached | None:
         """Look longer for the root commit of the caller's project, if it is still to be found; what to cache, or
         None.

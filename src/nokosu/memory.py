@@ -164,13 +164,15 @@ class Saved(Struct, frozen=True, kw_only=True):
 
 class Brief(Struct, frozen=True, kw_only=True):
     """What an agent should know before it starts: `text` within the budget, the ids it tells of, and how many it left
-    out.
+    out, in `withheld` by reason: room, older summaries, alike, in CLAUDE.md or AGENTS.md, damaged. `notes` are lines for the reader.
     """
 
     text: str
     ids: tuple[str, ...]
     left_out: int
     project: str
+    withheld: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
 
 
 class DeviceStatus(Struct, frozen=True, kw_only=True):

@@ -28,17 +28,21 @@ from nokosu import (
     filesystem,
     filing,
     fold,
+    gathering,
     ids,
     limits,
+    looks,
     overview,
     times,
     view,
 )
+from nokosu.brief import Sources
 from nokosu.config import Config
 from nokosu.contents import Prepared
-from nokosu.drafts import TYPES, Change, Draft, Filters, Query
+from nokosu.drafts import Change, Draft, Filters, Query
 from nokosu.errors import NotFound, Refused, StoreDamaged, StoreError, StoreReadOnly, UsageError
 from nokosu.filing import Filed, Filing, Scope
+from nokosu.looks import Look
 from nokosu.memory import Brief, Hits, Memory, Rebuilt, Saved, Status, Verified
 from nokosu.records import Author, Content, Kind, Record
 from nokosu.search import engine
@@ -87,6 +91,7 @@ class Nokosu:
         self._database: Database | None = None
         self._log: Log | None = None
         self._device: roster.Device | None = None
+        self._look: tuple[Path, Look] | None = None  # of the last brief
         self._warnings: tuple[str, ...] = ()  # for whoever made the store, with their first save
 
     @classmethod
@@ -295,22 +300,53 @@ class Nokosu:
             names = ", ".join(damaged[:_DAMAGED_NAMED_MAX]) + (", ..." if len(damaged) > _DAMAGED_NAMED_MAX else "")
             raise StoreDamaged(f"{len(damaged)} memories are damaged and were left out: {names}", hint="nokosu verify")
 
-    def brief(self, project: str | None = None, tokens: int = limits.BRIEF_TOKENS_DEFAULT) -> Brief:
-        """What an agent should know of *project*, or of the one the caller works in, in at most *tokens*.
+    def brief(
+        self,
+        project: str | None = None,
+        tokens: int = limits.BRIEF_TOKENS_DEFAULT,
+        *,
+        since: str | None = None,
+        around: int = 0,
+    ) -> Brief:
+        """What an agent should know of *project*, or of the one the caller works in, in at most *tokens*; *around* is how many of
+        these the caller needs for what it puts around the text.
+
+        News are what others wrote *since* a time, or without one since the caller was last told; see `told`. Writes nothing: the
+        same store gives the same text.
 
         Raises:
-            UsageError: *tokens* is out of bounds.
+            UsageError: *tokens* is out of bounds, or *since* is no time.
             NotFound, Refused: the project cannot be made out.
         """
         if not limits.BRIEF_TOKENS_MIN <= tokens <= limits.BRIEF_TOKENS_MAX:
             bounds = f"{limits.BRIEF_TOKENS_MIN} to {limits.BRIEF_TOKENS_MAX}"
             raise UsageError(f"tokens: {tokens} is not from {bounds}", field="tokens")
-        latest = self.list(Filters(project=project, limit=limits.RESULTS_MAX))
-        found = {hit.id: hit for hit in latest.hits}
-        for type in TYPES if not latest.total_is_exact or latest.total > len(latest.hits) else ():
-            found |= {hit.id: hit for hit in self.list(Filters(project=project, type=type)).hits}
-        total = max(latest.total, len(found))
-        return brief.write(latest.project, list(found.values()), total, tokens, total_is_exact=latest.total_is_exact)
+        since_ms = None if since is None else times.parse(since, field="since")
+        Filters(project=project)  # checks its form
+        database = self._for_reading()
+        now = self._wall_clock()
+        if database is None:
+            return brief.write(Sources(project="", now_ms=now, memories={}, counts={}), tokens - around)
+        with database.reading() as connection:
+            device = self._own_device(connection)
+            scope = self._filing.for_searching(connection, device, project)
+            folder = self._filing.folder_of(connection, device, project, scope)
+            gathered = gathering.gather(connection, self.config, scope, folder, now_ms=now, since_ms=since_ms)
+            self._look = gathered.look
+            return brief.write(gathered.sources, tokens - around)
+
+    def told(self) -> bool:
+        """Note that the caller was told the last brief: the news of the next one begin behind it. The note lies beside the store;
+        False if this process may not write it, and then the next brief tells the same news again.
+        """
+        look, self._look = self._look, None
+        if look is None:
+            return True
+        try:
+            looks.write(*look)
+        except OSError:
+            return False
+        return True
 
     def status(self) -> Status:
         """Where everything lives, and how much there is."""

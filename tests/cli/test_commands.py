@@ -484,7 +484,33 @@ def test_a_brief_tells_what_is_there(inside: Inside) -> None:
     assert "Deploys run from main only." in brief.out
     as_json = msgspec.convert(inside("brief", "--project", "harbour", "--tokens", "200", "--json").json, memory.Brief)
     assert (as_json.ids, as_json.project) == ((id,), "harbour")
-    assert inside("brief", "--tokens", "1").code == 2
+    for words in (("--tokens", "1"), ("--tokens", "many"), ("--since", "lately")):
+        refused = inside("brief", *words)
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.err.startswith(f"Error: {words[0][2:]}: ")
+        assert refused.err.count("\n") == 1
+
+
+def test_a_brief_tells_each_agent_what_is_new_to_it(inside: Inside) -> None:
+    codex, claude = ({"NOKOSU_AGENT": name} for name in ("codex", "claude-code"))
+    inside("save", "We moor at pier 7", "--project", "harbour", env=codex)
+    assert "New since" not in inside("brief", "--project", "harbour", env=claude).out
+    id = inside("save", "Pier 7 is closed on Mondays", "--project", "harbour", env=codex).id
+    first = inside("brief", "--project", "harbour", env=claude).out
+    assert first == inside("brief", "--project", "harbour", env=claude).out
+    assert first.index("New since you were last told") < first.index(id) < first.index("Notes")
+    assert "New since" not in inside("brief", "--project", "harbour", env=codex).out
+    since = inside("brief", "--project", "harbour", "--since", "2026-01-01", env=claude).out
+    assert "New since 2026-01-01T00:00Z, by others" in since
+
+
+def test_a_file_that_a_brief_could_not_read_is_noted(inside: Inside) -> None:
+    (inside.work / "AGENTS.md").write_bytes(b"\xff")
+    inside("save", "We moor at pier 7")
+    brief = inside("brief")
+    assert brief.code == 0
+    assert "Note: not read: AGENTS.md (not UTF-8)" in brief.err
+    assert "pier 7" in brief.out
 
 
 def test_status_says_where_everything_lives(inside: Inside) -> None:

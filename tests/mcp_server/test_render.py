@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nokosu import brief, limits
+from nokosu.brief import Sources
 from nokosu.errors import Refused, UsageError
 from nokosu.mcp_server import render
 from nokosu.memory import Brief, Event, Finding, Hit, Hits, Memory, Saved, Snapshot
@@ -208,12 +209,13 @@ def test_all_versions_of_a_conflict_are_told_with_who_wrote_them() -> None:
 
 
 def test_a_brief_that_is_too_long_is_asked_for_again_with_fewer_tokens() -> None:
-    memories = [a_hit(f"{n} " + "word " * 100, id=f"{n:012}", type="decision") for n in range(100)]
+    memories = [a_hit(f"{n} " + f"word{n} " * 100, id=f"{n:012}", type="decision") for n in range(100)]
     asked: list[int] = []
 
     def read(tokens: int) -> Brief:
         asked.append(tokens)
-        return brief.write("p", memories, 400, tokens)
+        sources = Sources(project="p", now_ms=0, memories={"decision": memories}, counts={"decision": 400})
+        return brief.write(sources, tokens)
 
     reply = render.brief(read, limits.BRIEF_TOKENS_MAX)
     assert reply.chars <= limits.MCP_REPLY_CHARS_MAX

@@ -12,8 +12,10 @@ from mcp.types import CallToolResult, ListToolsResult
 
 import nokosu
 from nokosu import Nokosu, limits
+from nokosu.brief import tokens_in
 from nokosu.mcp_server.tools import TOOLS
 from tests.mcp_server.agents import ERAS, Visit, config_of, text_of
+from tests.promises import promise
 
 NAMES = [
     "save_memory",
@@ -73,7 +75,7 @@ def test_the_signatures_are_those_that_are_promised() -> None:
     assert takes["search_memory"] == ["query", "project", "type", "tags", "agent", "since", "until", "limit"]
     assert takes["get_memory"] == ["id", "history"]
     assert takes["forget_memory"] == ["id"]
-    assert takes["memory_brief"] == ["project", "tokens"]
+    assert takes["memory_brief"] == ["project", "tokens", "since"]
     assert takes["memory_status"] == []
 
 
@@ -196,6 +198,28 @@ def test_the_brief_tells_decisions_as_data_and_keeps_to_its_budget(visit: Visit)
     assert "tokens" in visit.refusal("memory_brief", tokens=1)
 
 
+@promise("brief-keeps-its-budget")
+def test_the_fence_around_a_brief_is_part_of_its_budget(visit: Visit) -> None:
+    for number in range(12):
+        visit.data("save_memory", text=f"{number}番目: We moor at pier {number} 🚢", type="decision", project="p")
+    for tokens in (limits.BRIEF_TOKENS_MIN, 200, 400):
+        brief = visit.call("memory_brief", project="p", tokens=tokens)
+        assert DATA in text_of(brief)
+        assert tokens_in(text_of(brief)) <= tokens
+
+
+def test_a_brief_tells_an_agent_what_others_wrote_since_it_was_told(home: Path) -> None:
+    codex, claude = (Visit(config_of(home, agent=agent)) for agent in ("codex", "claude-code"))
+    codex.data("save_memory", text="We moor at pier 7", project="p")
+    assert "New since" not in claude.data("memory_brief", project="p")["text"]
+    id = codex.data("save_memory", text="Pier 7 is closed on Mondays", project="p")["id"]
+    for _ in range(2):
+        told = claude.data("memory_brief", project="p")["text"]
+        assert "New since you were last told, by others" in told
+        assert told.index(id) < told.index("Notes")
+    assert "New since 2026-01-01T00:00Z" in claude.data("memory_brief", project="p", since="2026-01-01")["text"]
+
+
 def test_the_status_tells_where_everything_lives(visit: Visit, home: Path) -> None:
     before = visit.data("memory_status")
     assert (before["exists"], before["memories"]) == (False, 0)
@@ -257,7 +281,9 @@ def test_nothing_is_written_before_the_first_save(visit: Visit, home: Path) -> N
         ("edit_memory", {"id": "abcd"}, "nothing to change"),
         ("forget_memory", {"id": "*"}, "id: '*' is not a memory id"),
         ("forget_memory", {"id": "abcd", "purge": True}, "purge: no such argument (forget_memory takes id)"),
-        ("memory_brief", {"tokens": 10**9}, "tokens"),
+        ("memory_brief", {"tokens": 10**9}, "tokens: 1000000000 is not from 100 to 20000"),
+        ("memory_brief", {"tokens": "many"}, "tokens: a string is not an integer"),
+        ("memory_brief", {"since": "lately"}, "since: 'lately' is not a date"),
         ("memory_status", {"verbose": True}, "verbose: no such argument (memory_status takes no arguments)"),
     ],
 )

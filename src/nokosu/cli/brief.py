@@ -9,7 +9,9 @@ from nokosu.cli import documents, options, output, start
 from nokosu.cli.options import Whole
 
 
-@click.command("brief", epilog=options.examples("nokosu brief", "nokosu brief --project nokosu --tokens 500"))
+@click.command(
+    "brief", epilog=options.examples("nokosu brief", "nokosu brief --project nokosu --tokens 500 --since 2026-03-31")
+)
 @click.option("--project", metavar="NAME|PATH", help="Of this project; else of the current one.")
 @click.option(
     "--tokens",
@@ -19,14 +21,21 @@ from nokosu.cli.options import Whole
     show_default=True,
     help="How long it may be.",
 )
+@click.option(
+    "--since", metavar="DATE|TIME", help="News are what others wrote since then; else since you were told last."
+)
 @options.as_json
-def command(project: str | None, tokens: int, *, as_json: bool) -> None:
-    """Print what an agent should know before it starts: recent decisions and open warnings of the project."""
+def command(project: str | None, tokens: int, since: str | None, *, as_json: bool) -> None:
+    """Print what an agent should know before it starts: what is new, what stands, what to look out for.
+
+    What AGENTS.md or CLAUDE.md of the repository says already is left out, and the last line says what else.
+    """
     with start.memory() as memory:
-        brief = memory.brief(project, tokens)
-    if as_json:
-        documents.write(brief)
-        return
-    output.line(output.shown(brief.text).removesuffix("\n"))
-    if brief.left_out:
-        output.note(f"{brief.left_out} more were left out: --tokens raises the bound, nokosu list shows them")
+        brief = memory.brief(project, tokens, since=since)
+        if as_json:
+            documents.write(brief)
+        else:
+            output.line(output.shown(brief.text).removesuffix("\n"))
+        memory.told()
+    for note in brief.notes if not as_json else ():
+        output.note(f"Note: {output.one_line(note)}")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from nokosu import filesystem
+from nokosu import filesystem, looks
 from nokosu.config import CONFIG_NAME, HUB_NAME, Config
 from nokosu.doctor.result import Result
 
@@ -55,7 +55,7 @@ def _writable(config: Config) -> Result:
 def _modes(config: Config) -> Result:
     """Folder 0700, files 0600: other users of the machine see nothing."""
     database = config.database.name
-    names = (database, f"{database}-wal", f"{database}-shm", CONFIG_NAME, HUB_NAME)
+    names = (database, f"{database}-wal", f"{database}-shm", CONFIG_NAME, HUB_NAME, looks.FOLDER)
     open_to_others = [path for path in (config.home, *(config.home / name for name in names)) if _is_open(path)]
     if not open_to_others:
         return Result("privacy", "ok", "only you can read the home and its files")

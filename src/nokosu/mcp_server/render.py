@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from nokosu import delivery, limits, overview
+from nokosu.brief import tokens_in
 from nokosu.clock import WallClock, system_wall_clock
 from nokosu.errors import NokosuError
 from nokosu.memory import Brief, Delivery, Hit, Hits, Memory, Saved, Status
@@ -122,7 +123,7 @@ def brief(read: Callable[[int], Brief], tokens: int, *, nonce: Nonce = new_nonce
     """What *read* tells within *tokens*, or within fewer when that is too long for one reply."""
     while True:
         told = read(tokens)
-        data = msgspec.to_builtins(told) | {"notes": [_DATA]}
+        data = msgspec.to_builtins(told) | {"notes": [_DATA, *told.notes]}
         text = fenced(visible(told.text), nonce()) if told.ids else visible(told.text)
         reply = Reply(text, data)
         if reply.chars <= limits.MCP_REPLY_CHARS_MAX or tokens <= limits.BRIEF_TOKENS_MIN:
@@ -159,6 +160,10 @@ def status(now: Status, *, wall_clock: WallClock = system_wall_clock) -> Reply:
 def fenced(text: str, nonce: str) -> str:
     """Text between marks that it cannot contain, told to be data."""
     return f"<memory-data {nonce}> {_DATA}\n{text}\n</memory-data {nonce}>"
+
+
+FENCE_TOKENS: Final = tokens_in(fenced("", "0" * len(new_nonce())))
+"""What the fence around a brief takes of its budget."""
 
 
 def _counted(found: Hits, shown: int) -> str:

@@ -23,7 +23,7 @@ from nokosu.nokosu import Nokosu
 
 ALL_PROJECTS: Final = "*"
 
-_PROJECT: Final = Meta(description="Absolute path of the workspace, or a project's name")
+_PROJECT: Final = Meta(description="Absolute path of the workspace, or a name")
 _PROJECTS: Final = Meta(description='Absolute path of the workspace, or a name: only that project. "*": all')
 _ID: Final = Meta(description="Id, or its first 4+ characters")
 _TIME: Final = Meta(description="RFC 3339 date or time")
@@ -109,6 +109,7 @@ class MemoryBrief(_Arguments, frozen=True, kw_only=True):
 
     project: Annotated[str, _PROJECT] | UnsetType = UNSET
     tokens: Annotated[int, _TOKENS] | UnsetType = UNSET
+    since: Annotated[str, Meta(description="News from when")] | UnsetType = UNSET
 
 
 class MemoryStatus(_Arguments, frozen=True, kw_only=True):
@@ -152,10 +153,12 @@ def forget_memory(nokosu: Nokosu, asked: ForgetMemory) -> Reply:
 
 
 def memory_brief(nokosu: Nokosu, asked: MemoryBrief) -> Reply:
-    """Tell what matters."""
+    """Tell what matters, and note that it was told."""
     given = _in_one_project(asked.given())
     tokens = given.pop("tokens", limits.BRIEF_TOKENS_DEFAULT)
-    return render.brief(lambda fewer: nokosu.brief(tokens=fewer, **given), tokens)
+    reply = render.brief(lambda fewer: nokosu.brief(tokens=fewer, around=render.FENCE_TOKENS, **given), tokens)
+    nokosu.told()
+    return reply
 
 
 def memory_status(nokosu: Nokosu, _: MemoryStatus) -> Reply:
@@ -301,7 +304,7 @@ TOOLS: Final = (
     ),
     Tool(
         "memory_brief",
-        "Start here: recent decisions and open warnings of the project, at the start of a session or task.",
+        "Start here: news, decisions, traps of the project, at the start of a session or task.",
         MemoryBrief,
         _object(text="string", ids="array", left_out="integer", project="string"),
         memory_brief,
