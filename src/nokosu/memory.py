@@ -93,7 +93,7 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `score` grows with relevance and compares hits of one search only; `elsewhere` marks a hit from outside the project
     that the caller works in. `matched` are the words of the query that it holds, and `weak` says that they are too few for it to
-    be an answer.
+    be an answer. `in_place_of` is a memory that was found by them, and that this one superseded.
     """
 
     id: str
@@ -117,6 +117,7 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     elsewhere: bool = False
     matched: tuple[str, ...] = ()
     weak: bool = False
+    in_place_of: str | None = None
     expired: bool = False
     in_conflict: bool = False
     suspicious: tuple[str, ...] = ()

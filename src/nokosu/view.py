@@ -59,6 +59,7 @@ def hit(ranked: Ranked, shown: Shown, now_ms: int) -> Hit:
         elsewhere=ranked.elsewhere,
         matched=ranked.matched,
         weak=ranked.weak,
+        in_place_of=ranked.in_place_of,
         expired=reading.is_expired(row, now_ms),
         in_conflict=bool(row.conflict),
         suspicious=suspicious(content.text),

@@ -185,6 +185,7 @@ def test_hits_are_shown_at_length(inside: Inside, five: list[str]) -> None:
         rf"{five[1]}  note  work  {stamp}  \S+\n"
         r"  Redis evicted live holds during the regatta weekend\.\n"
         r"  They live in Postgres now\.\n"
+        r"  \[has evicted\]\n"
         r"\n"
         r"1 of 1 memory\n",
         found.out,
@@ -260,7 +261,7 @@ def test_what_is_left_out_is_said_with_what_to_type(inside: Inside, five: list[s
     searched = inside("search", "postgres")
     assert searched.out.endswith("\n1 of 1 memory; withheld: 1 forgotten (--forgotten)\n")
     assert five[0] in inside("search", "postgres", "--forgotten").out
-    assert "[forgotten]" in inside("search", "postgres", "--forgotten").out
+    assert "[forgotten, has postgres]" in inside("search", "postgres", "--forgotten").out
 
 
 def test_a_superseded_memory_is_withheld_and_can_be_asked_for(inside: Inside) -> None:
@@ -268,7 +269,7 @@ def test_a_superseded_memory_is_withheld_and_can_be_asked_for(inside: Inside) ->
     new = inside("save", "The harbour opens at nine.", "--supersedes", old).id
     assert [hit["id"] for hit in inside("search", "harbour", "--json").json["hits"]] == [new]
     assert "1 superseded (--superseded)" in inside("search", "harbour").out
-    assert f"[superseded by {new}]" in inside("search", "harbour", "--superseded").out
+    assert f"[has harbour, superseded by {new}]" in inside("search", "harbour", "--superseded").out
 
 
 def test_an_expired_memory_is_withheld_and_can_be_asked_for(inside: Inside) -> None:
@@ -282,6 +283,16 @@ def test_an_expired_memory_is_withheld_and_can_be_asked_for(inside: Inside) -> N
 def test_a_hit_from_elsewhere_is_marked(inside: Inside, five: list[str]) -> None:
     assert "  bank (elsewhere)  " in inside("search", "parse_iban").out
     assert inside("search", "parseIban", "--json").json["hits"][0]["elsewhere"] is True
+
+
+def test_each_hit_says_which_words_brought_it_or_what_it_stands_for(inside: Inside) -> None:
+    old = inside("save", "Holds live in Redis.").id
+    assert "  [has holds redis]\n" in inside("search", "holds", "redis").out
+    new = inside("save", "Kept by slotd now.", "--supersedes", old).id
+    done = inside("search", "holds", "redis")
+    assert new in done.out
+    assert f"  [in place of {old}, has holds redis]\n" in done.out
+    assert inside("search", "holds", "--json").json["hits"][0]["in_place_of"] == old
 
 
 def test_a_hit_that_has_few_of_the_words_is_marked(inside: Inside, five: list[str]) -> None:
@@ -312,7 +323,7 @@ def test_an_excerpt_shows_the_lines_around_the_words(inside: Inside) -> None:
     inside("save", "A long story.\n" + "filler " * 400 + "the needle sits here " + "filler " * 400)
     found = inside("search", "needle")
     lines = found.out.splitlines()
-    assert len(lines) == 1 + 1 + 3 + 1 + 1
+    assert len(lines) == 1 + 1 + 3 + 1 + 1 + 1
     assert "needle" in " ".join(lines[2:5])
     assert lines[2].startswith("  …")
     assert lines[4].endswith("…")
@@ -378,7 +389,7 @@ def test_a_conflict_is_shown_with_all_its_versions(inside: Inside) -> None:
     for number, text in enumerate(re.findall(r"port \d{4}", "".join(shown.split("\n\n")[1:])), 1):
         assert re.search(rf"----- \w+ version {number} of 2, \S+Z, codex@desktop: data, .*\n{text}\n", shown)
     assert set(re.findall(r"^port \d+$", shown, re.MULTILINE)) == {"port 8080", "port 8443"}
-    assert "[in conflict: nokosu show tells]" in inside("search", "port").out
+    assert "[has port, in conflict: nokosu show tells]" in inside("search", "port").out
     inside("edit", id, "--text", "port 8443, really")
     assert "conflict" not in inside("show", id).out
 

@@ -97,7 +97,8 @@ def _cells(hit: Hit, when: Callable[[str], str]) -> tuple[str, str, str, str, st
 
 def _marks(hit: Hit) -> list[str]:
     marks = [] if hit.status == "live" else [hit.status]
-    marks += [f"weak: has only {' '.join(hit.matched)}"] if hit.weak else []
+    marks += [f"in place of {hit.in_place_of}"] if hit.in_place_of else []
+    marks += [f"{'weak: has only' if hit.weak else 'has'} {one_line(' '.join(hit.matched))}"] if hit.matched else []
     marks += ["expired"] if hit.expired else []
     marks += [f"superseded by {hit.superseded_by}"] if hit.superseded_by else []
     marks += ["in conflict: nokosu show tells"] if hit.in_conflict else []

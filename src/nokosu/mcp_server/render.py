@@ -191,6 +191,7 @@ def _place(number: int, hit: Hit) -> _Place:
         f"{number}. {hit.id} {hit.type}, {_written(hit.agent, hit.device, hit.updated or hit.created)}",
         *([f"project {hit.project}"] if hit.project else []),
         *(["from another project"] if hit.elsewhere else []),
+        *([f"in place of {hit.in_place_of}"] if hit.in_place_of else []),
         *([f"{'weak, has only' if hit.weak else 'has'}: {' '.join(hit.matched)}"] if hit.matched else []),
         *([f"superseded by {hit.superseded_by}"] if hit.superseded_by else []),
         *([hit.status] if hit.status != "live" else []),

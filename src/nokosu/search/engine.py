@@ -197,7 +197,7 @@ class _Look:
         newer = self._supersessions.newest_of(newer)
         if newer.n not in self._taken and not self._is_outside(newer) and self._passes_names(newer):
             self._taken.add(newer.n)
-            self.passed.append(self._scored(structs.replace(found, row=newer), None))
+            self.passed.append(self._scored(structs.replace(found, row=newer, in_place_of=found.row.id), None))
 
     def _scored(self, found: Ranked, newer: MemoryRow | None) -> Ranked:
         """With its place in a chain of memories, and worth more if it is of the time that the question hints at."""

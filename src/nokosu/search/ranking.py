@@ -25,7 +25,7 @@ class Ranked(Struct, frozen=True):
     """A memory found, its score, and the one that supersedes it, if that is not hidden.
 
     `held` are the tokens it was found by; `share`, told by them, is how much of the query it holds, from 0 to 1, and `matched`
-    those words; `weak` says that it is too little for an answer.
+    those words; `weak` says that it is too little for an answer. `in_place_of` is the superseded memory that was found by them.
     """
 
     row: MemoryRow
@@ -36,6 +36,7 @@ class Ranked(Struct, frozen=True):
     share: float = 1.0
     matched: tuple[str, ...] = ()
     weak: bool = False
+    in_place_of: str | None = None
 
 
 def best_first(found: Sequence[Ranked], *, newest_first: bool = False) -> list[Ranked]:
