@@ -223,6 +223,29 @@ PROMISES: Final[dict[str, Promise]] = {
         "Relevance comes before importance and recency.",
         ("search/test_engine.py::test_twenty_chatty_important_notes_do_not_bury_the_exact_one",),
     ),
+    "few-rather-than-noise": Promise(
+        "A question that nothing answers brings a few hits, marked as weak, rather than ten; each hit says by which words it came.",
+        (
+            "search/test_engine.py::test_a_question_without_an_answer_brings_few_hits_and_says_so",
+            "search/test_engine.py::test_each_hit_says_by_which_words_it_came",
+            "search/test_engine.py::test_weak_hits_from_elsewhere_are_left_out_beside_an_answer",
+        ),
+    ),
+    "a-question-may-name-a-time": Promise(
+        "A question may name a time, in English or Japanese, and is answered from the memories of that time as they stood then.",
+        (
+            "search/test_engine.py::test_a_question_about_a_month_finds_what_was_written_then",
+            "search/test_engine.py::test_what_was_superseded_later_stood_at_the_time",
+            "search/test_period.py::test_a_time_said_outright_narrows_and_is_no_word",
+        ),
+    ),
+    "newer-above-older": Promise(
+        "A memory that was superseded never stands above the one that superseded it, whatever the words say.",
+        (
+            "search/test_engine.py::test_a_superseded_memory_that_is_shown_has_its_successor_above_it_whatever_the_words",
+            "search/test_ranking.py::test_a_newer_memory_stands_above_what_it_superseded",
+        ),
+    ),
     "brief-keeps-its-budget": Promise(
         "A brief is never longer than its budget of tokens, and says what it left out.",
         (

@@ -9,7 +9,8 @@ from tests.promises import PROMISES
 SHOWN: Final = (
     "saved-is-saved", "machines-agree", "never-waits-for-a-network", "strangers-stay-out",
     "saving-again-is-safe", "reads-write-nothing", "damage-is-named", "purge-leaves-nothing", "secrets-are-masked",
-    "any-query-is-text", "project-first", "projects-follow", "answers-tell-the-truth",
+    "any-query-is-text", "project-first", "few-rather-than-noise", "a-question-may-name-a-time", "brief-keeps-its-budget",
+    "projects-follow", "answers-tell-the-truth",
 )  # fmt: skip
 _FILES_MAX: Final = 2
 

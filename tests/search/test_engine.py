@@ -271,6 +271,7 @@ def test_a_quoted_phrase_stands_side_by_side(memory: Nokosu, words: str, found: 
 # Why, and whether at all --------------------------------------------------------------------------------------------
 
 
+@promise("few-rather-than-noise")
 def test_each_hit_says_by_which_words_it_came(memory: Nokosu) -> None:
     save(memory, "The nightly backup writes to the cold bucket.")
     save(memory, "The bucket is versioned.")
@@ -281,6 +282,7 @@ def test_each_hit_says_by_which_words_it_came(memory: Nokosu) -> None:
     assert search(memory, "").hits[0].matched == ()
 
 
+@promise("few-rather-than-noise")
 def test_a_question_without_an_answer_brings_few_hits_and_says_so(memory: Nokosu) -> None:
     memory.save_many(
         [Draft(text=f"The customer number {number} is in the ledger, by and large.") for number in range(30)]
@@ -293,6 +295,7 @@ def test_a_question_without_an_answer_brings_few_hits_and_says_so(memory: Nokosu
     assert (len(known.hits), any(hit.weak for hit in known.hits), known.withheld) == (10, False, {})
 
 
+@promise("few-rather-than-noise")
 def test_weak_hits_from_elsewhere_are_left_out_beside_an_answer(at: At) -> None:
     app, other = at("app"), at("other")
     save(app, "The kiosk prints on thermal paper.")
@@ -306,6 +309,7 @@ def test_weak_hits_from_elsewhere_are_left_out_beside_an_answer(at: At) -> None:
 # Times that a question names ------------------------------------------------------------------------------------------
 
 
+@promise("a-question-may-name-a-time")
 def test_a_question_about_a_month_finds_what_was_written_then(memory: Nokosu, clock: ManualClock) -> None:
     for month, text in ((31, "the port is 80"), (28, "the port is 8080"), (31, "the port is 9090")):
         save(memory, text)
@@ -317,6 +321,7 @@ def test_a_question_about_a_month_finds_what_was_written_then(memory: Nokosu, cl
     assert set(texts(search(memory, "port since February"))) == {"the port is 8080", "the port is 9090"}
 
 
+@promise("a-question-may-name-a-time")
 def test_what_was_superseded_later_stood_at_the_time(memory: Nokosu, clock: ManualClock) -> None:
     old = save(memory, "the port is 80")
     clock.advance(days=40)
@@ -478,6 +483,7 @@ def test_a_search_for_old_words_answers_with_what_superseded_them(memory: Nokosu
     assert memory.get(first).superseded_by == second
 
 
+@promise("newer-above-older")
 def test_a_superseded_memory_that_is_shown_has_its_successor_above_it_whatever_the_words(memory: Nokosu) -> None:
     old = save(memory, "the runner is Jenkins", importance=5)
     new = save(memory, "builds moved to GitHub", supersedes=(old,))
