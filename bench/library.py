@@ -19,6 +19,7 @@ _OPENINGS = 31
 _SAVES = 300
 _GETS = 500
 _LISTINGS = 240
+_BRIEFS = 60
 _WARM_UP = 10
 _REBUILT_NOTES_MAX = 50_000
 
@@ -95,7 +96,7 @@ def _save_figure(size: int, ours: Spread, bare: Spread, *, is_goal: bool) -> Fig
 
 
 def reading(stores: dict[int, Store], goal_size: int) -> list[Figure]:
-    """A memory by its id, and the 20 latest of a project."""
+    """A memory by its id, the 20 latest of a project, and the brief of one."""
     figures = []
     for size, store in stores.items():
         reader = BareReader(store.file)
@@ -107,10 +108,12 @@ def reading(stores: dict[int, Store], goal_size: int) -> list[Figure]:
                 partial(_latest, memory),
                 reader.latest,
             )
+            brief = _beside(PROJECTS if size else (store.sample[0].project,), _BRIEFS, memory.brief, reader.latest)
         reader.close()
         rows = (
             ("get by id", by_id, 0.1, "one SELECT of its body"),
             ("20 latest of a project", latest, 0.3, "one SELECT of their bodies"),
+            ("brief of a project, in 1,500 tokens", brief, 50, "one SELECT of the bodies of the 20 latest"),
         )
         for name, (ours, bare), most, floor_name in rows:
             goals = (p50_goal(ours, most),) if size == goal_size else ()
