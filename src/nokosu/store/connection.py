@@ -39,6 +39,7 @@ from nokosu.store.sqlite import Connection, Row
 
 _AUTOCHECKPOINT_PAGES: Final = 1000
 _WAL_BYTES_KEPT: Final = 8 * 1024 * 1024  # after a large batch it shrinks to this
+_STATEMENTS_KEPT: Final = 512  # compiled: apsw's most; it drops what was not among the last so many that ran
 _KEEP_WAL: Final = ctypes.c_int(1)  # SQLite reads the flag through its address
 _NOT_SAVED: Final = "not saved: "
 _FORKED: Final = "this process was forked from one that had the store open: close it before a fork, or spawn"
@@ -292,7 +293,7 @@ class _Opened(Connection):
     """A connection that knows which process opened it, and what."""
 
     def __init__(self, path: Path, vfs: str | None) -> None:
-        super().__init__(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+        super().__init__(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=_STATEMENTS_KEPT)
         self._path = path
         self._pid = os.getpid()
 
@@ -304,6 +305,8 @@ class _Opened(Connection):
 def _configure(connection: Connection, wait_ms: int) -> None:
     connection.set_busy_handler(_jitter(wait_ms))
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    # Else each value bound to a condition that no index serves has the statement compiled again, for a plan that is the same.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # a read writes nothing; `write` lifts this
     for pragma in (
         "synchronous=FULL",  # a commit is on the disk before the save returns; NORMAL was measured to lose acknowledged saves

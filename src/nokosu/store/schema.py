@@ -205,10 +205,11 @@ def check(connection: Connection, major: int = MAJOR) -> None:
         StoreDamaged: it is some other file, or an empty one.
         StoreUpgraded: its major version is newer than ours; this process must be restarted.
     """
-    row = connection.row("SELECT application_id, user_version FROM pragma_application_id, pragma_user_version")
-    if row is None or row[0] != APPLICATION_ID:
+    # As tables, these two would be compiled each time that they are read.
+    (application,), (written_as,) = connection.rows("PRAGMA application_id; PRAGMA user_version")
+    if application != APPLICATION_ID:
         raise StoreDamaged("the file is not a nokosu database", hint="nokosu doctor")
-    if row[1] // _MAJOR_STEP > major:
+    if written_as // _MAJOR_STEP > major:
         raise StoreUpgraded("nokosu was upgraded: restart this agent", hint="nokosu --version")
 
 
