@@ -7,12 +7,14 @@ A token is 19 digits, so that no stemmer touches it: one for the kind of filter,
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 _KINDS = {"space": 1, "project": 2, "type": 3, "agent": 4, "device": 5, "tag": 6}
 
 
-def token(kind: str, value: object) -> str:
+@lru_cache(maxsize=1024)  # the space, the device and the type are those of the memory before, most of the time
+def token(kind: str, value: bytes | str | int) -> str:
     """The token for one value of a filter; names are compared without regard to case."""
     text = value.hex() if isinstance(value, bytes) else str(value).casefold()
     return f"{_KINDS[kind]}{int.from_bytes(sha256(text.encode()).digest()[:8], 'big') % 10**18:018d}"

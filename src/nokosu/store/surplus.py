@@ -17,8 +17,11 @@ from nokosu.store.sqlite import Connection
 
 def trim(connection: Connection, index: Index, space: Space) -> bool:
     """Take out what is surplus in a space; whether anything was. The roster may have to be folded anew because of it."""
+    full = starts.full(connection, space.n)
+    if not full:
+        return False
     own = _own_logs(connection, space)
-    logs = [log for log in starts.full(connection, space.n) if log not in own]
+    logs = [log for log in full if log not in own]
     going: dict[int, None] = {}
     for log, seq, hash in starts.beyond(connection, space.n) if logs else ():
         if log not in own:
