@@ -85,6 +85,18 @@ def test_the_order_in_which_heads_are_told_does_not_matter(theirs: list[Head]) -
     assert [(lack.log, lack.seq, lack.held) for lack in lacks] == [(LOGS[0], 9, 0), (LOGS[1], 2, 1), (LOGS[1], 3, 1)]
 
 
+def test_what_is_above_all_of_ours_is_not_looked_for() -> None:
+    ours, theirs = [head(LOGS[0], (0,))], [head(LOGS[0], (0, 0)), head(LOGS[1], (0,)), head(LOGS[0], (1,))]
+    looked_for: list[Head] = []
+
+    def holds(one: Head) -> bool:
+        looked_for.append(one)
+        return False
+
+    assert len(vectors.missing(ours, theirs, holds)) == 3
+    assert looked_for == [head(LOGS[0], (1,))]  # a branch: it may lie below our end
+
+
 def test_a_claim_of_a_billion_records_is_one_lack() -> None:
     lie = Head(LOGS[0], 10**9, bytes(32))
     assert vectors.missing([], [lie], lambda _: False) == [Lack(LOGS[0], 10**9, bytes(32), 0)]

@@ -41,13 +41,13 @@ class Lack(Struct, frozen=True):
 
 
 def missing(ours: Iterable[Head], theirs: Iterable[Head], holds: Holds) -> list[Lack]:
-    """The ends that *theirs* has and we do not hold, by log and number."""
+    """The ends that *theirs* has and we do not hold, by log and number. What is above all of ours in its log is not looked for."""
     mine = set(ours)
     held = store.longest(mine)
     return [
         Lack(head.log, head.seq, head.hash, held.get(head.log, 0))
         for head in sorted(set(theirs) - mine, key=_order)
-        if not holds(head)
+        if head.seq > held.get(head.log, 0) or not holds(head)
     ]
 
 
