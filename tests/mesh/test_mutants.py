@@ -17,7 +17,7 @@ from nokosu.store.log import Head, Log
 from nokosu.store.roster import Space
 from nokosu.testing import LoopbackMesh, Story
 from nokosu.testing.host import Host
-from nokosu.testing.remembered import remembered_signatures
+from nokosu.testing.remembered import remembered
 from tests.mesh import test_storages
 from tests.mesh.test_storages import MakeMesh, mesh_maker
 
@@ -27,7 +27,7 @@ def is_red(seeds: range, folder: Path, steps: int, *, storages: int = 0) -> bool
     for seed in seeds:
         try:
             with (
-                remembered_signatures(),
+                remembered(),
                 LoopbackMesh(seed, folder / str(seed), storages=storages, wakes_per_second=4) as mesh,
             ):
                 Story(mesh).run(steps)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nokosu.testing import LoopbackMesh, Story
-from nokosu.testing.remembered import remembered_signatures
+from nokosu.testing.remembered import remembered
 
 QUICK_SEEDS, SYSTEM_SEEDS, CHUNK = 100, 500, 5
 SEEDS = int(os.environ.get("NOKOSU_SEEDS", str(QUICK_SEEDS)))
@@ -34,7 +34,7 @@ def live_through(seed: int, folder: Path, *, verify_all: bool = False) -> Counte
     try:
         storages = STORAGES[seed % len(STORAGES)]
         with (
-            remembered_signatures(),
+            remembered(),
             LoopbackMesh(seed, folder, storages=storages, wakes_per_second=4) as mesh,
         ):
             Story(mesh, verify_all=verify_all).run(STEPS)
