@@ -2,6 +2,7 @@
 # Works with GNU make 3.81, which macOS ships; tests/test_packaging.py looks for anything newer.
 
 SHELL := /bin/sh
+unexport PYTHONDONTWRITEBYTECODE # or each process compiles all that it imports
 .DEFAULT_GOAL := help
 .PHONY: help try test test-system gate engine engine-wheel lint types contracts docs install uninstall bench bench-mesh bench-engine bench-peer bench-recall lock clean
 

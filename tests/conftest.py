@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -33,6 +34,10 @@ settings.register_profile("nokosu-ci", deadline=None, print_blob=True, derandomi
 settings.load_profile("nokosu-ci" if os.environ.get("CI") else "nokosu")
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # the tests themselves, thousands of them, stay to the end: nothing of them is to be collected
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "promise(id): belongs to a promise of tests/promises.py")
 
@@ -47,6 +52,7 @@ def _a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("NOKOSU_NODE", "off")  # a test that shares a space leaves no process behind
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # a process that compiles all it imports starts slowly
         for role in ("AUTHOR", "COMMITTER"):
             patch.setenv(f"GIT_{role}_NAME", "Test")
             patch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
