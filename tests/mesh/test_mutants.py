@@ -60,7 +60,7 @@ def test_a_mesh_that_never_compares_is_found(quick_path: Path, monkeypatch: pyte
 def test_a_cut_that_is_ignored_is_found(quick_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     insert = chain.insert
 
-    def counting_all(connection: Any, log: Any, record: Any, *, cut: bool, **rest: Any) -> chain.Appended:
+    def counting_all(connection: Any, log: Any, record: Any, *, cut: bool, **rest: Any) -> chain.Inserted:
         return insert(connection, log, record, cut=False, **rest)
 
     monkeypatch.setattr(chain, "insert", counting_all)

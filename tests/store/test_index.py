@@ -97,6 +97,23 @@ def test_words_come_and_go_with_their_version(store: Store, peer: Peer) -> None:
     assert_sound(store)
 
 
+def test_a_memory_whose_row_was_lost_is_folded_from_all_its_records(store: Store, peer: Peer) -> None:
+    store.log.append(peer.save("aardvark", memory=ONE))
+    space = store.personal.n
+    with store.database.write() as connection:
+        Index().remove(connection, space, [ONE])
+        connection.run("DELETE FROM memory WHERE id = ?", (ONE,))
+    store.log.append(peer.save("badger", memory=ONE))
+    assert (found(store, "aardvark"), found(store, "badger")) == ([ONE], [ONE])
+    assert_sound(store)
+
+
+def test_two_saves_of_one_memory_that_come_together_are_both_found(store: Store, peer: Peer) -> None:
+    store.log.append_many([peer.save("aardvark", memory=ONE), peer.save("badger", memory=ONE)])
+    assert (found(store, "aardvark"), found(store, "badger"), row(store, ONE, "conflict")) == ([ONE], [ONE], (1,))
+    assert_sound(store)
+
+
 def test_all_versions_of_a_conflict_are_found(store: Store, peer: Peer) -> None:
     saved = peer.save("aardvark", memory=ONE)
     store.log.append_many([saved, peer.edit(saved, text="badger"), peer.edit(saved, text="civet")])

@@ -23,6 +23,13 @@ class Appended(Enum):
     REFUSED = "refused"  # it may not enter: the caller was told why, or its device has begun too many logs (`starts`)
 
 
+class Inserted(Struct, frozen=True):
+    """What became of a new record, and its row; 0 where it was refused."""
+
+    outcome: Appended
+    n: int
+
+
 class Held(Struct, frozen=True):
     """A row that holds a record already, as its bytes are now."""
 
@@ -69,25 +76,26 @@ def fill(connection: Connection, row: Held, record: Record) -> None:
     connection.run("UPDATE record SET body = ? WHERE n = ?", (record.body, row.n))
 
 
-def insert(connection: Connection, log: int, record: Record, *, cut: bool, seen_ms: int, shares: bool) -> Appended:
+def insert(connection: Connection, log: int, record: Record, *, cut: bool, seen_ms: int, shares: bool) -> Inserted:
     """Add a new record to its log. *cut*: it does not count; *shares*: another one has its number."""
     seq, prev = record.place.seq, record.place.prev
     linked = seq == 1 or _is_linked(connection, log, seq - 1, prev)
     if (seq == 1 or shares or not linked) and starts.is_surplus(connection, log, record, linked=linked):
-        return Appended.REFUSED
+        return Inserted(Appended.REFUSED, 0)
     connection.run(
         "INSERT INTO record (log, seq, linked, memory, hash, header, signature, body, cut) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             log, seq, linked, record.core.memory, record.hash, record.header, record.signature, record.body, cut,
         ),
     )  # fmt: skip
+    n = connection.last_insert_rowid()
     if record.core.kind in (Kind.FORGET, Kind.PURGE):
         connection.run("INSERT OR IGNORE INTO first_seen (record, wall) VALUES (?, ?)", (record.id, seen_ms))
     if not linked:
-        return Appended.AHEAD
+        return Inserted(Appended.AHEAD, n)
     _move_head(connection, log, seq, prev, record.hash)
     _link_what_follows(connection, log, seq, record.hash)
-    return Appended.BRANCH if shares else Appended.NEW
+    return Inserted(Appended.BRANCH if shares else Appended.NEW, n)
 
 
 def count(connection: Connection, log: int, seq: int) -> int:

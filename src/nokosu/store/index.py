@@ -34,13 +34,17 @@ DAMAGED: Final = State(Status.DAMAGED, (), (), None, None)
 class Index:
     """Memories, words and links of all spaces."""
 
-    def remove(self, connection: Connection, space: int, memories: Iterable[str]) -> None:
-        """Take the words of *memories* out, before their records change."""
+    def remove(self, connection: Connection, space: int, memories: Iterable[str]) -> list[str]:
+        """Take the words of *memories* out, before their records change; those of which the tables know nothing."""
+        unknown = []
         for memory in memories:
             row = connection.row(
                 "SELECT n, project, status, record, conflict FROM memory WHERE id = ? AND space = ?", (memory, space)
             )
-            if row is None or row[2] not in _INDEXED:
+            if row is None:
+                unknown.append(memory)
+                continue
+            if row[2] not in _INDEXED:
                 continue
             n, project, _, shown, in_conflict = row
             versions = _versions(connection, space, memory, None if in_conflict else shown)
@@ -49,6 +53,7 @@ class Index:
                 connection.run(
                     f"INSERT INTO word (word, rowid, {_COLUMNS}) VALUES ('delete', ?, ?, ?, ?, ?, ?)", values
                 )
+        return unknown
 
     def add(self, connection: Connection, space: int, memories: Iterable[str]) -> None:
         """Fold *memories* from their records and put them into the tables, after their records changed."""
@@ -59,10 +64,26 @@ class Index:
             n = _put_memory(connection, space, memory, memory_row(connection, found or NOTHING, state, project))
             _put_edges(connection, space, memory, state)
             if has_words(state):
-                values = (n, *words_of(space, project, state.versions))
-                connection.run(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
+                _put_words(connection, n, space, project, state)
             if found is not None:
                 scrub(connection, space, memory, found, state)
+
+    def begin(self, connection: Connection, space: int, memory: str, new: Sequence[Placed]) -> bool:
+        """Put in a memory of which nothing is here but *new*, as most enter: one save that can be read; False, and nothing
+        done, where it is anything else.
+        """
+        record = new[0].record
+        content = record.content() if len(new) == 1 and record.core.kind == Kind.SAVE else None
+        if content is None:
+            return False
+        state = State(Status.LIVE, (Version(record, content),), (record.id,), record, None)
+        project = _project(connection, (), state.shown)
+        found = Counted([record], {record.hash: (new[0].n, new[0].device)})
+        connection.run(_INSERT_MEMORY, (None, memory, space, *memory_row(connection, found, state, project)))
+        n = connection.last_insert_rowid()
+        _add_edges(connection, space, memory, state)
+        _put_words(connection, n, space, project, state)
+        return True
 
     def extend(self, connection: Connection, space: int, memory: str, new: Sequence[Placed]) -> bool:
         """Put a memory back whose records changed by nothing but *new* edits, each of which follows all that were there; False,
@@ -93,8 +114,7 @@ class Index:
         names = ", ".join(f"{name} = ?" for name in values)
         connection.run(f"UPDATE memory SET {names} WHERE n = ?", (*values.values(), row[0]))
         _put_edges(connection, space, memory, state)
-        words = (row[0], *words_of(space, project, state.versions))
-        connection.run(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", words)
+        _put_words(connection, row[0], space, project, state)
         return True
 
     def drop(self, connection: Connection, space: int, memory: str) -> None:
@@ -391,8 +411,17 @@ def _put_memory(connection: Connection, space: int, memory: str, values: tuple[A
 
 def _put_edges(connection: Connection, space: int, memory: str, state: State) -> None:
     connection.run("DELETE FROM edge WHERE space = ? AND newer = ?", (space, memory))
+    _add_edges(connection, space, memory, state)
+
+
+def _add_edges(connection: Connection, space: int, memory: str, state: State) -> None:
     for older in state.shown.content.supersedes if state.shown else ():
         connection.run("INSERT OR IGNORE INTO edge (space, older, newer) VALUES (?, ?, ?)", (space, older, memory))
+
+
+def _put_words(connection: Connection, n: int, space: int, project: int | None, state: State) -> None:
+    values = (n, *words_of(space, project, state.versions))
+    connection.run(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
 
 
 def _project(connection: Connection, found: Iterable[Record], shown: Version | None) -> int | None:

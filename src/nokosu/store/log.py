@@ -79,10 +79,11 @@ class _Checked(Struct, frozen=True):
 
 
 class _Entering(Struct, frozen=True):
-    """A record that may enter, the log it goes to, and whether its device was revoked."""
+    """A record that may enter, the log it goes to, its device's number, and whether that was revoked."""
 
     record: Record
     log: int
+    device: int
     revoked: bool
 
 
@@ -202,7 +203,7 @@ class Log:
             made.append(record)
             head = Head(log.id, record.place.seq, record.hash)
         _keep_high_water(connection, high_water)
-        run = [_Entering(record, log.n, revoked=False) for record in made]
+        run = [_Entering(record, log.n, device.n, revoked=False) for record in made]
         insert_all(connection, self._index, space, run, wall_ms=self._wall_clock())
         if any(record.core.kind in ROSTER_KINDS for record in made):
             counting.settle(connection, self._index, space, most=self._settled_at_once)
@@ -231,7 +232,7 @@ class Log:
                 continue
             record = _signed(key, records.core_bytes(original), original.body, _next_place(key, target, log, head))
             present.add(record.id)
-            copies.append(_Entering(record, log.n, revoked=False))
+            copies.append(_Entering(record, log.n, device.n, revoked=False))
             head = Head(log.id, record.place.seq, record.hash)
         insert_all(connection, self._index, target, copies, wall_ms=self._wall_clock())
 
@@ -406,7 +407,7 @@ class _Batch:
         log = self._log_of(record, space, n)
         if self._run and (space != self._run_space or record.hash in self._hashes):
             self.insert()
-        self._run.append(_Entering(record, log, bool(revoked)))
+        self._run.append(_Entering(record, log, n, bool(revoked)))
         self._run_space = space
         self._run_bytes += record.size
         self._hashes.add(record.hash)
@@ -503,47 +504,40 @@ def insert_all(
     """Add different records of one space, which the door has let in, and have the index follow."""
     arrivals = [_arrival(connection, one) for one in run]
     touched = sorted({one.one.record.core.memory for one in arrivals if one.changes} - {""})
-    index.remove(connection, space.n, touched)
+    unknown = index.remove(connection, space.n, touched)
+    fresh = {memory for memory in unknown if not _is_named(connection, space, memory)}
     numbers: Counter[tuple[int, int]] = Counter()
-    outcomes = []
+    outcomes: list[Appended] = []
+    changed = {memory: list[_Put]() for memory in touched}
     for arrival in arrivals:
         at = (arrival.one.log, arrival.one.record.place.seq)
-        outcomes.append(_put(connection, arrival, shares=arrival.shares or at in numbers, wall_ms=wall_ms))
+        put = _put(connection, arrival, shares=arrival.shares or at in numbers, wall_ms=wall_ms)
+        outcomes.append(put.outcome)
         numbers[at] += arrival.row is None
+        if arrival.changes and put.outcome is not Appended.REFUSED and arrival.one.record.core.memory:
+            changed[arrival.one.record.core.memory].append(put)
     if Appended.REFUSED in outcomes:
         touched = [memory for memory in touched if _is_named(connection, space, memory)]
-    changed = {memory: list[_Arrival]() for memory in touched}
-    for arrival in arrivals:
-        if arrival.changes and arrival.one.record.core.memory in changed:
-            changed[arrival.one.record.core.memory].append(arrival)
-    index.add(
-        connection,
-        space.n,
-        [memory for memory in touched if not _extends(connection, index, space, memory, changed[memory])],
-    )
-    scrub_due(connection, wall_ms, [(space.n, memory) for memory in touched])
+    folded = []
+    for memory in touched:
+        new = _placed(changed[memory])
+        take = index.begin if memory in fresh else index.extend
+        if not new or not take(connection, space.n, memory, new):
+            folded.append(memory)
+    index.add(connection, space.n, folded)
+    scrub_due(connection, wall_ms, [(space.n, memory) for memory in folded])
     entered = (arrival for arrival, outcome in zip(arrivals, outcomes, strict=True) if outcome is not Appended.REFUSED)
-    new = [one for one in entered if one.changes]
-    changes_roster = any(one.one.record.core.kind in ROSTER_KINDS for one in new)
-    unsettles = any(_unsettles(connection, space, one, numbers) for one in new)
+    changing = [one for one in entered if one.changes]
+    changes_roster = any(one.one.record.core.kind in ROSTER_KINDS for one in changing)
+    unsettles = any(_unsettles(connection, space, one, numbers) for one in changing)
     return _Inserted(outcomes, changes_roster, surplus.trim(connection, index, space) or unsettles)
 
 
-def _extends(connection: Connection, index: Index, space: Space, memory: str, arrivals: Sequence[_Arrival]) -> bool:
-    """Whether what came of a memory follows all that was here, and the index could take it without looking back."""
-    if any(arrival.row is not None or arrival.one.revoked for arrival in arrivals):
-        return False
-    new = [_placed(connection, arrival.one) for arrival in arrivals if arrival.one.record.core.kind == Kind.EDIT]
-    placed = [one for one in new if one is not None]
-    return 0 < len(placed) == len(arrivals) and index.extend(connection, space.n, memory, placed)
-
-
-def _placed(connection: Connection, one: _Entering) -> Placed | None:
-    row = connection.row(
-        "SELECT record.n, log.device FROM record JOIN log ON log.n = record.log WHERE log.n = ? AND seq = ? AND hash = ?",
-        (one.log, one.record.place.seq, one.record.hash),
-    )
-    return Placed(one.record, *row) if row is not None else None
+def _placed(puts: Sequence[_Put]) -> list[Placed]:
+    """What came of a memory, if it is new and counts, all of it: the index may be able to take it without looking back."""
+    if any(put.arrival.row is not None or put.arrival.one.revoked for put in puts):
+        return []
+    return [Placed(put.arrival.one.record, put.n, put.arrival.one.device) for put in puts]
 
 
 def _is_named(connection: Connection, space: Space, memory: str) -> bool:
@@ -564,13 +558,22 @@ def _arrival(connection: Connection, one: _Entering) -> _Arrival:
     return _Arrival(one, row, bool(rows), row is not None and chain.mend(connection, row, one.record))
 
 
-def _put(connection: Connection, arrival: _Arrival, *, shares: bool, wall_ms: int) -> Appended:
+class _Put(Struct, frozen=True):
+    """An arrival that was looked after: what became of it, and its row; 0 where that is not a new one."""
+
+    arrival: _Arrival
+    outcome: Appended
+    n: int
+
+
+def _put(connection: Connection, arrival: _Arrival, *, shares: bool, wall_ms: int) -> _Put:
     one = arrival.one
     if arrival.row is None:
-        return chain.insert(connection, one.log, one.record, cut=one.revoked, seen_ms=wall_ms, shares=shares)
+        new = chain.insert(connection, one.log, one.record, cut=one.revoked, seen_ms=wall_ms, shares=shares)
+        return _Put(arrival, new.outcome, new.n)
     if arrival.fills:  # the index scrubs it again where a purge says so
         chain.fill(connection, arrival.row, one.record)
-    return Appended.DUPLICATE
+    return _Put(arrival, Appended.DUPLICATE, 0)
 
 
 def _unsettles(connection: Connection, space: Space, arrival: _Arrival, numbers: Counter[tuple[int, int]]) -> bool:
