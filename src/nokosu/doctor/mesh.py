@@ -411,7 +411,7 @@ def _purges(connection: Connection, view: _View) -> Result:
 _PURGED: Final = (
     "SELECT record.memory, log.id, record.seq, CAST(record.hash AS BLOB), CAST(record.header AS BLOB) FROM "
     "(SELECT id, space FROM memory NOT INDEXED WHERE space = ? AND status = ? ORDER BY n DESC LIMIT ?) AS purged "
-    "JOIN record ON record.memory = purged.id JOIN log ON log.n = record.log AND log.space = purged.space"
+    "CROSS JOIN record ON record.memory = purged.id JOIN log ON log.n = record.log AND log.space = purged.space"
 )
 
 
