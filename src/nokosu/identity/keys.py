@@ -5,8 +5,17 @@ Source: RFC 8032.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from threading import Thread
+from typing import Final
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+Claim = tuple[bytes, bytes, bytes]
+"""A public key, a signature and the message it is to be of: what `verifies` takes."""
+
+_WORTH_A_THREAD: Final = 16  # claims: 2 ms of arithmetic, and a thread costs a tenth of one
 
 
 class SigningKey:
@@ -32,3 +41,16 @@ def verifies(public: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def verify_all(claims: Sequence[Claim]) -> list[bool]:
+    """`verifies` of each, half of them in a second thread: the arithmetic leaves the interpreter to others meanwhile."""
+    middle = len(claims) // 2 if len(claims) >= _WORTH_A_THREAD else 0
+    others: list[bool] = []
+    helper = Thread(target=lambda: others.extend(verifies(*claim) for claim in claims[:middle]), name="nokosu-verify")
+    if middle:
+        helper.start()
+    ours = [verifies(*claim) for claim in claims[middle:]]
+    if middle:
+        helper.join()
+    return [*others, *ours]

@@ -139,7 +139,7 @@ class Log:
         outcomes: list[Appended] = []
         waiting = iter(batch)
         while part := list(islice(waiting, _BATCH)):
-            checked = [self._checked(record) for record in part]
+            checked = self._checked(part)
             while checked:
                 with self._database.write() as connection:
                     done = self._append_for_a_while(connection, checked, lenient=refused is not None)
@@ -241,17 +241,26 @@ class Log:
         with self._database.reading() as connection:
             return heads(connection, space)
 
-    def _checked(self, record: Record) -> _Checked:
-        """Look at a signature before the write lock is taken. A device that is not known yet may be admitted by a record
+    def _checked(self, part: Sequence[Record]) -> list[_Checked]:
+        """Look at signatures before the write lock is taken. A device that is not known yet may be admitted by a record
         before this one: then the door looks.
         """
-        public = self._public_keys.get(record.core.device)
-        if public is None:
-            row = self._database.row("SELECT public_key FROM device WHERE id = ?", (record.core.device,))
-            if row is None:
-                return _Checked(record, None, verified=False)
-            public = self._public_keys[record.core.device] = row[0]
-        return _Checked(record, _signature_refused(public, record), verified=True)
+        publics = [self._public_key(record.core.device) for record in part]
+        known = [(public, one.signature, one.header) for public, one in zip(publics, part, strict=True) if public]
+        verified = iter(keys.verify_all(known))
+        return [
+            _Checked(record, None if not public or next(verified) else _not_signed(), verified=bool(public))
+            for public, record in zip(publics, part, strict=True)
+        ]
+
+    def _public_key(self, device: bytes) -> bytes:
+        """A device's public key; empty for one that is not known."""
+        public = self._public_keys.get(device, b"")
+        if not public:
+            row = self._database.row("SELECT public_key FROM device WHERE id = ?", (device,))
+            if row is not None:
+                public = self._public_keys[device] = row[0]
+        return public
 
     def _append_for_a_while(
         self, connection: Connection, checked: Sequence[_Checked], *, lenient: bool
@@ -400,8 +409,8 @@ class _Batch:
         if record.core.kind not in ROSTER_KINDS:
             self._catch_up()
         n, public, revoked = self._member(space, record)
-        if not one.verified and (error := _signature_refused(public, record)) is not None:
-            raise error
+        if not one.verified and not keys.verifies(public, record.signature, record.header):
+            raise _not_signed()
         if one.refused is not None:
             raise one.refused
         log = self._log_of(record, space, n)
@@ -588,9 +597,7 @@ def _unsettles(connection: Connection, space: Space, arrival: _Arrival, numbers:
     return chain.count(connection, log, record.place.seq + 1) > numbers[log, record.place.seq + 1]
 
 
-def _signature_refused(public: bytes, record: Record) -> RecordRefused | None:
-    if keys.verifies(public, record.signature, record.header):
-        return None
+def _not_signed() -> RecordRefused:
     return RecordRefused("signature: not made by the device", field="signature")
 
 
