@@ -19,6 +19,7 @@ from nokosu.errors import RecordRefused
 from nokosu.fold import State, Status, Version, fold, own_words
 from nokosu.records import Content, Kind, Record
 from nokosu.search import text as search_text
+from nokosu.search.text import IndexedText
 from nokosu.store import projects, roster, scope
 from nokosu.store.sqlite import Connection
 from nokosu.times import DAY_MS
@@ -64,7 +65,7 @@ class Index:
             n = _put_memory(connection, space, memory, memory_row(connection, found or NOTHING, state, project))
             _put_edges(connection, space, memory, state)
             if has_words(state):
-                _put_words(connection, n, space, project, state)
+                _put_words(connection, n, words_of(space, project, state.versions))
             if found is not None:
                 scrub(connection, space, memory, found, state)
 
@@ -73,16 +74,16 @@ class Index:
         done, where it is anything else.
         """
         record = new[0].record
-        content = record.content() if len(new) == 1 and record.core.kind == Kind.SAVE else None
-        if content is None:
+        text = (new[0].ready or ready(record)) if len(new) == 1 and record.core.kind == Kind.SAVE else None
+        if text is None:
             return False
-        state = State(Status.LIVE, (Version(record, content),), (record.id,), record, None)
+        state = State(Status.LIVE, (Version(record, text.content),), (record.id,), record, None)
         project = _project(connection, (), state.shown)
         found = Counted([record], {record.hash: (new[0].n, new[0].device)})
         connection.run(_INSERT_MEMORY, (None, memory, space, *memory_row(connection, found, state, project)))
         n = connection.last_insert_rowid()
         _add_edges(connection, space, memory, state)
-        _put_words(connection, n, space, project, state)
+        _put_words(connection, n, words_of(space, project, state.versions, [text.words]))
         return True
 
     def extend(self, connection: Connection, space: int, memory: str, new: Sequence[Placed]) -> bool:
@@ -93,19 +94,21 @@ class Index:
             "SELECT n, tip FROM memory WHERE id = ? AND space = ? AND status = ? AND tip IS NOT NULL",
             (memory, space, Status.LIVE),
         )
-        if row is None or not all(one.record.core.kind == Kind.EDIT and one.record.content() for one in new):
+        if row is None or not all(one.record.core.kind == Kind.EDIT for one in new):
             return False
         tip = row[1]
         for one in new:
             if tip not in one.record.core.after:
                 return False
             tip = one.record.id
+        texts = [one.ready or ready(one.record) for one in new]
+        text = texts[-1]
+        if text is None or None in texts:
+            return False
         for one in new[:-1]:
             projects.resolve(connection, one.record.core.author.projects)
         last = new[-1].record
-        content = last.content()
-        assert content is not None
-        state = State(Status.LIVE, (Version(last, content),), (tip,), None, None)
+        state = State(Status.LIVE, (Version(last, text.content),), (tip,), None, None)
         found = Counted([last], {last.hash: (new[-1].n, new[-1].device)})
         project = _project(connection, (), state.shown)
         values = dict(zip(MEMORY_COLUMNS, memory_row(connection, found, state, project), strict=True))
@@ -114,7 +117,7 @@ class Index:
         names = ", ".join(f"{name} = ?" for name in values)
         connection.run(f"UPDATE memory SET {names} WHERE n = ?", (*values.values(), row[0]))
         _put_edges(connection, space, memory, state)
-        _put_words(connection, row[0], space, project, state)
+        _put_words(connection, row[0], words_of(space, project, state.versions, [text.words]))
         return True
 
     def drop(self, connection: Connection, space: int, memory: str) -> None:
@@ -144,12 +147,20 @@ class Index:
         return len(named)
 
 
+class Ready(Struct, frozen=True):
+    """The text of a record, and its words as the full-text table is told them: made before the write lock is taken."""
+
+    content: Content
+    words: IndexedText
+
+
 class Placed(Struct, frozen=True):
-    """A record that counts, its row, and its device's number."""
+    """A record that counts, its row, and its device's number; and its text, if that was made ready."""
 
     record: Record
     n: int
     device: int
+    ready: Ready | None = None
 
 
 class Counted(Struct, frozen=True):
@@ -162,6 +173,12 @@ class Counted(Struct, frozen=True):
 
 
 NOTHING: Final = Counted([], {})
+
+
+def ready(record: Record) -> Ready | None:
+    """See `Ready`; None for a record without a text."""
+    content = record.content()
+    return Ready(content, _indexed(content)) if content is not None else None
 
 
 def counted(connection: Connection, space: int, memory: str, *, with_own: bool = False) -> Counted | None:
@@ -419,9 +436,8 @@ def _add_edges(connection: Connection, space: int, memory: str, state: State) ->
         connection.run("INSERT OR IGNORE INTO edge (space, older, newer) VALUES (?, ?, ?)", (space, older, memory))
 
 
-def _put_words(connection: Connection, n: int, space: int, project: int | None, state: State) -> None:
-    values = (n, *words_of(space, project, state.versions))
-    connection.run(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
+def _put_words(connection: Connection, n: int, words: tuple[str, ...]) -> None:
+    connection.run(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", (n, *words))
 
 
 def _project(connection: Connection, found: Iterable[Record], shown: Version | None) -> int | None:
@@ -442,9 +458,14 @@ def has_words(state: State) -> bool:
     return state.status in _INDEXED and bool(state.versions)
 
 
-def words_of(space: int, project: int | None, versions: Sequence[Version]) -> tuple[str, ...]:
-    """What the full-text table is told of a memory: all its concurrent versions, so that none is lost to a search."""
-    parts = [_indexed(version.content) for version in versions]
+def words_of(
+    space: int, project: int | None, versions: Sequence[Version], texts: Iterable[IndexedText] = ()
+) -> tuple[str, ...]:
+    """What the full-text table is told of a memory: all its concurrent versions, so that none is lost to a search. *texts*
+    are their words, where they were made ready.
+    """
+    indexed = texts or [_indexed(version.content) for version in versions]
+    parts = [(words.subject, words.body, words.tags, words.extra) for words in indexed]
     record, content = versions[0].record, versions[0].content
     tokens = scope.tokens(
         space=space,
@@ -458,6 +479,5 @@ def words_of(space: int, project: int | None, versions: Sequence[Version]) -> tu
     return (*joined, tokens)
 
 
-def _indexed(content: Content) -> tuple[str, str, str, str]:
-    words = search_text.indexed(content.subject, content.text, content.tags, content.refs)
-    return words.subject, words.body, words.tags, words.extra
+def _indexed(content: Content) -> IndexedText:
+    return search_text.indexed(content.subject, content.text, content.tags, content.refs)

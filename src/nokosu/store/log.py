@@ -22,7 +22,7 @@ from nokosu.records import ROSTER_KINDS, Author, Content, Core, Kind, Position, 
 from nokosu.store import chain, counting, roster, surplus
 from nokosu.store.chain import Appended
 from nokosu.store.connection import Database
-from nokosu.store.index import STRINGS, Index, Placed, scrub_due, waiting_purges
+from nokosu.store.index import STRINGS, Index, Placed, Ready, ready, scrub_due, waiting_purges
 from nokosu.store.reading import damaged
 from nokosu.store.roster import Space
 from nokosu.store.sqlite import Connection
@@ -71,20 +71,24 @@ def heads(connection: Connection, space: Space) -> list[Head]:
 
 
 class _Checked(Struct, frozen=True):
-    """A record from elsewhere, what is wrong with its signature, and whether that was looked at."""
+    """A record from elsewhere, what is wrong with its signature, and whether that was looked at; and its text, made ready."""
 
     record: Record
     refused: RecordRefused | None
     verified: bool
+    ready: Ready | None = None
 
 
 class _Entering(Struct, frozen=True):
-    """A record that may enter, the log it goes to, its device's number, and whether that was revoked."""
+    """A record that may enter, the log it goes to, its device's number, and whether that was revoked; and its text, if that
+    was made ready.
+    """
 
     record: Record
     log: int
     device: int
     revoked: bool
+    ready: Ready | None = None
 
 
 class _OwnLog(Struct, frozen=True):
@@ -242,14 +246,16 @@ class Log:
             return heads(connection, space)
 
     def _checked(self, part: Sequence[Record]) -> list[_Checked]:
-        """Look at signatures before the write lock is taken. A device that is not known yet may be admitted by a record
+        """Look at signatures, and at words, before the write lock is taken. A device that is not known yet may be admitted by a record
         before this one: then the door looks.
         """
         publics = [self._public_key(record.core.device) for record in part]
         known = [(public, one.signature, one.header) for public, one in zip(publics, part, strict=True) if public]
         verified = iter(keys.verify_all(known))
         return [
-            _Checked(record, None if not public or next(verified) else _not_signed(), verified=bool(public))
+            _Checked(record, None, verified=True, ready=ready(record))
+            if public and next(verified)
+            else _Checked(record, _not_signed() if public else None, verified=bool(public))
             for public, record in zip(publics, part, strict=True)
         ]
 
@@ -416,7 +422,7 @@ class _Batch:
         log = self._log_of(record, space, n)
         if self._run and (space != self._run_space or record.hash in self._hashes):
             self.insert()
-        self._run.append(_Entering(record, log, n, bool(revoked)))
+        self._run.append(_Entering(record, log, n, bool(revoked), one.ready))
         self._run_space = space
         self._run_bytes += record.size
         self._hashes.add(record.hash)
@@ -546,7 +552,7 @@ def _placed(puts: Sequence[_Put]) -> list[Placed]:
     """What came of a memory, if it is new and counts, all of it: the index may be able to take it without looking back."""
     if any(put.arrival.row is not None or put.arrival.one.revoked for put in puts):
         return []
-    return [Placed(put.arrival.one.record, put.n, put.arrival.one.device) for put in puts]
+    return [Placed(one.record, put.n, one.device, one.ready) for put in puts for one in (put.arrival.one,)]
 
 
 def _is_named(connection: Connection, space: Space, memory: str) -> bool:
