@@ -94,6 +94,23 @@ def in_a_thread(answer: Callable[[Question], None]) -> Callable[[Question], None
     return lambda question: Thread(target=answer, args=(question,), daemon=True).start()
 
 
+def test_nobody_is_told_what_he_puts_himself(opened: Open) -> None:
+    port = free_port()
+    one, two = opened(listen=port), opened(connect=port)
+    told: dict[str, Queue[str]] = {"one": Queue(), "two": Queue()}
+    one.subscribe(f"{ROOT}/rec/**", lambda key, _: told["one"].put(key))
+    two.subscribe(f"{ROOT}/rec/**", lambda key, _: told["two"].put(key))
+    for watcher, watched in ((one, two), (two, one)):  # each has then heard of the other's subscription
+        here, key = seen(watcher), token(watched)
+        while here.get(timeout=WAIT) != ("+", key):
+            pass
+    one.put(f"{ROOT}/rec/1", b"of the first")
+    assert told["two"].get(timeout=WAIT) == f"{ROOT}/rec/1"
+    two.put(f"{ROOT}/rec/2", b"of the second")
+    assert told["one"].get(timeout=WAIT) == f"{ROOT}/rec/2"
+    assert told["two"].empty()
+
+
 def test_two_see_each_other_and_carry_samples_questions_and_answers(opened: Open) -> None:
     port = free_port()
     one, two = opened(listen=port), opened(connect=port)

@@ -46,6 +46,7 @@ _NODE: Final = re.compile(
     r'^\s*[0-9]+ \[ label = "([0-9a-f]+)" ]', re.MULTILINE
 )  # of a graph in DOT; edges are left out
 _BLOCK: Final = zenoh.CongestionControl.BLOCK
+_OTHERS: Final = zenoh.Locality.REMOTE
 
 
 class ZenohTransport:
@@ -89,7 +90,7 @@ class ZenohTransport:
                 arrived(str(found.key_expr), found.payload.to_bytes())
 
         with _mapped("subscribe"):
-            self._kept.append(self._session.declare_subscriber(key_expr, sample))
+            self._kept.append(self._session.declare_subscriber(key_expr, sample, allowed_origin=_OTHERS))
 
     def serve(self, key_expr: str, asked: Callable[[Question], None]) -> None:
         with _mapped("serve"):
