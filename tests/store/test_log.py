@@ -213,6 +213,18 @@ def test_appending_a_record_twice_changes_nothing(new_store: NewStore) -> None:
     assert_sound(store)
 
 
+def test_what_is_here_already_is_not_written_again(new_store: NewStore) -> None:
+    one = peer()
+    store = new_store(one)
+    found = [one.save(f"note {number}") for number in range(3)]
+    store.log.append_many(found)
+    with store.database.reading() as connection:
+        before = connection.total_changes()
+    assert store.log.append_many(found) == [Appended.DUPLICATE] * 3
+    with store.database.reading() as connection:
+        assert connection.total_changes() == before
+
+
 def test_an_effect_may_arrive_before_its_cause(new_store: NewStore) -> None:
     first, second = peer(1), peer(2)
     saved = first.save("cause", memory=MEMORY)

@@ -273,7 +273,7 @@ class Log:
     ) -> list[tuple[Appended, RecordRefused | None]]:
         """Append from the beginning of *checked* until the time that a batch may hold the lock is over; at least one."""
         until = time.monotonic() + limits.BATCH_HOLD_MS_MAX / 1000
-        high_water = _high_water(connection)
+        before = high_water = _high_water(connection)
         wall = self._wall_clock()
         batch = _Batch(connection, self._index, wall, self._settled_at_once)
         for one in checked:
@@ -293,7 +293,8 @@ class Log:
         for _, refused in batch.done:
             if refused is not None and not lenient:
                 raise refused
-        _keep_high_water(connection, high_water)
+        if high_water != before:  # else a batch that was here already would wait for the disk
+            _keep_high_water(connection, high_water)
         return batch.done
 
     def _open_to(self, connection: Connection, space: Space, device: roster.Device, entries: Sequence[Entry]) -> Space:
