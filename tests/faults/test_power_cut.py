@@ -12,9 +12,15 @@ import pytest
 from msgspec import Struct
 
 from nokosu.config import DATABASE_NAME
-from nokosu.drafts import Change
+from nokosu.drafts import Change, Draft
+from nokosu.mesh.exchange import Put
 from nokosu.nokosu import Nokosu
 from nokosu.store import connection
+from nokosu.store.connection import Database
+from nokosu.store.index import Index
+from nokosu.store.log import Head, Log, heads
+from nokosu.testing import LoopbackMesh
+from nokosu.testing.loopback import SPACE_NAME
 from tests.faults import stores
 from tests.faults.power import Disk, Kept, as_with_synchronous_normal
 from tests.faults.stores import Seen
@@ -180,6 +186,53 @@ def test_this_harness_sees_what_a_commit_that_does_not_wait_for_the_disk_loses(
         with stores.open_store(home) as memory:
             lost += stores.seen(memory) not in allowed
     assert lost > CUTS_A_RUN / 10
+
+
+def test_a_node_announces_only_what_a_power_cut_cannot_take_from_it(scratch: Path, rng: random.Random) -> None:
+    trace: list[Operation] = []
+    with LoopbackMesh(1, scratch / "mesh", hosts=2) as mesh, watched(trace.append) as vfs:
+        mesh.settle()
+        one, two = mesh.hosts
+        mesh.cut(one, two)
+        mesh.advance(10)
+        mesh.crash(two)
+        disk = Disk(two.path.parent)
+        two.database.close()
+        two.database = Database(two.path, vfs=vfs)
+        two.log = Log(two.database, Index(), wall_clock=two.clock, random=two.random)
+        mesh.start(two)
+        mesh.advance(10)
+        assert one.exchange is not None
+        assert two.exchange is not None
+
+        def held_after_a_cut() -> list[Head]:
+            for operation in trace:
+                disk.take(operation)
+            trace.clear()
+            disk.cut(scratch / "image", Kept.NOTHING, rng)
+            database = Database(scratch / "image" / two.path.name)
+            try:
+                with database.reading() as connection:
+                    return heads(connection, two.space)
+            finally:
+                database.close()
+                shutil.rmtree(scratch / "image")
+
+        for number in range(3):
+            before = held_after_a_cut()
+            assert before == two.log.vector(two.space), "all of it was announced"
+            one.memory.save(Draft(text=f"Note {number}."), space=SPACE_NAME)
+            one.exchange.store_changed()
+            for put in one.exchange.work():
+                assert isinstance(put, Put)
+                two.exchange.live(put.key, put.payload)
+            assert [put for put in two.exchange.work() if isinstance(put, Put)] == []
+            assert two.log.vector(two.space) != before
+            assert held_after_a_cut() == before, "it is fetched again, and nobody was told of it"
+            mesh.tell(two)
+            mesh.advance(2)
+        assert held_after_a_cut() == two.log.vector(two.space)
+        two.database.close()
 
 
 def test_a_new_store_is_on_the_disk_before_it_has_its_name(tmp_path: Path) -> None:

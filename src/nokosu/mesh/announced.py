@@ -33,6 +33,7 @@ class Announced:
     ) -> None:  # fmt: skip
         """*own* is this device and *counter* that of its last announcement; the others as of `Exchange`."""
         self.write_at: float | None = None
+        self.has_written = False  # when it wrote things down last, there was anything to commit
         self._database, self._space, self._own = database, space, own
         self._counter, self._key, self._node, self._version = counter, key, node, version
         self._wall_clock, self._addresses = wall_clock, addresses
@@ -71,10 +72,14 @@ class Announced:
 
     def _write(self) -> None:
         waiting, self._unwritten, self.write_at = self._unwritten, {}, None
+        self.has_written = False
+        wall = self._wall_clock()
+        kept = []
         with self._database.write() as connection:
             for heard in waiting.values():
                 with suppress(RecordRefused):  # a device that has been taken out of the roster meanwhile
-                    store_vectors.keep(connection, self._space, heard.payload, heard.signature, self._wall_clock())
+                    kept.append(store_vectors.keep(connection, self._space, heard.payload, heard.signature, wall))
+        self.has_written = any(kept)
 
     def _made(
         self, name: str, heads: tuple[Head, ...], pending: tuple[str, ...], ahead: tuple[Ahead, ...]

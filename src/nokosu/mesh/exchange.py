@@ -123,6 +123,7 @@ class Exchange:
         self._vectors_at: float | None = None  # when to ask what the others hold: something was lost on the way
         self._must_look = self._must_publish = True
         self._is_planning = True
+        self._is_lasting = True  # what was received is on the disk
 
     # Inputs, from any thread ------------------------------------------------------------------------------------------
 
@@ -239,6 +240,16 @@ class Exchange:
         soonest = min(time for time in times if time is not None)
         return soonest if soonest > now else None
 
+    def make_lasting(self) -> None:
+        """Have what was received be on the disk; from the thread that calls `work`.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        if not self._is_lasting:
+            self._log.make_lasting()
+            self._is_lasting = True
+
     def peers(self) -> list[PeerState]:
         """Every node that is there or was heard since this one started; from the thread that calls `work`."""
         now = self._monotonic()
@@ -322,6 +333,7 @@ class Exchange:
             if arrived is not None:
                 batch.append(arrived)
         if batch:
+            self._is_lasting = False
             self._note(self._receiver.append(batch, now), now)
         self._receiver.expire(now)
 
@@ -479,6 +491,8 @@ class Exchange:
         news = self._news()
         heard = self._announced.next(news, self._name(), now)
         self._storages.counter = heard.announcement.counter
+        self._is_lasting |= self._announced.has_written  # that took along all that was committed before
+        self.make_lasting()  # nobody is told that we hold what a power cut may take
         self._announcer.told(news, now)
         sealed = vectors.sealed(heard, circle.keyring)
         return [Put(keys.vec(self._space.id, self._own.id), sealed, self._storages.own_stamp)]

@@ -111,7 +111,9 @@ class Receiver:
         return Arrived(record, sample.get)
 
     def append(self, batch: list[Arrived], now: float) -> Received:
-        """Append what was opened; a scrubbed record waits until the purge that allows it is here."""
+        """Append what was opened; a scrubbed record waits until the purge that allows it is here. What was appended is not
+        on the disk yet: after a power cut it is fetched again.
+        """
         result = Received()
         bodiless = [one for one in batch if one.record.body is None]
         named = {one.record.core.memory for one in bodiless}
@@ -140,6 +142,7 @@ class Receiver:
         outcomes = self._log.append_many(
             [one.record for one in batch],
             refused=lambda record, error: reasons.update({id(record): error.field}),
+            lasting=False,
         )
         for one, outcome in zip(batch, outcomes, strict=True):
             self._note(one, outcome, reasons.get(id(one.record), ""), result)

@@ -162,7 +162,12 @@ class Session:
             return {device for device, nodes in self._here.items() if nodes}
 
     def report(self) -> Report:
-        """What is known now."""
+        """What is known now; and what is said to be here is on the disk.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        self.exchange.make_lasting()
         with self._lock:
             is_quiet = not self._has_sent and not self._calls and self.exchange.due is not None
         with self._database.reading() as connection:

@@ -73,7 +73,7 @@ class Database:
         self._migrations = migrations
         self._major = major
         self._pid = os.getpid()
-        self._open: Connection | None = None
+        self._open: _Opened | None = None
         self._migrate()
 
     @property
@@ -114,9 +114,12 @@ class Database:
             raise
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, lasting: bool = True) -> Iterator[Connection]:
         """A transaction that holds the write lock; it commits at the end, and rolls back when anything is raised
         inside.
+
+        *lasting*: once committed, it is on the disk. Without, a power cut may take it away, wholly, until a lasting one has
+        followed it, of any process: for what can be fetched again.
 
         Raises:
             StoreLocked: another process held the lock longer than the wait; nothing was written.
@@ -128,6 +131,7 @@ class Database:
             raise self._read_only()
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)  # the last to close tidies up, if it has written
         try:
+            connection.wait_for_disk(lasting)
             connection.execute("BEGIN IMMEDIATE")
             schema.check(connection, self._major)
             yield connection
@@ -192,7 +196,7 @@ class Database:
         """Close the file; the next call opens it again."""
         self._discard()
 
-    def _connection(self, prefix: str = "") -> Connection:
+    def _connection(self, prefix: str = "") -> _Opened:
         if os.getpid() != self._pid:
             raise StoreError(f"{prefix}{_FORKED}")
         if self._open is None:
@@ -275,7 +279,7 @@ class Database:
         )
 
 
-def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> Connection:
+def connect(path: Path, *, vfs: str | None = None, wait_ms: int = limits.WRITE_WAIT_MS_MAX) -> _Opened:
     """Open an existing file for reading and, where the file system lets us, writing. No other code opens one."""
     if any(isinstance(other, _Opened) and other.is_inherited_of(path) for other in apsw.connections()):
         # SQLite believes that it still holds the locks on this file; they are the parent's, and we would write without.
@@ -296,6 +300,13 @@ class _Opened(Connection):
         super().__init__(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=_STATEMENTS_KEPT)
         self._path = path
         self._pid = os.getpid()
+        self._waits = True
+
+    def wait_for_disk(self, waits: bool) -> None:
+        """Whether a commit waits until it is on the disk, from the next transaction on; they all do at first."""
+        if waits != self._waits:  # not from the cache: SQLite may carry this pragma out while it prepares it
+            self.execute(f"PRAGMA synchronous={'FULL' if waits else 'NORMAL'}", can_cache=False)
+            self._waits = waits
 
     def is_inherited_of(self, path: Path) -> bool:
         """Whether our parent opened *path* with it, before this process was forked."""

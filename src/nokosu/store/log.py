@@ -132,10 +132,13 @@ class Log:
         """
         return self.append_many([record])[0]
 
-    def append_many(self, batch: Iterable[Record], *, refused: OnRefused | None = None) -> list[Appended]:
+    def append_many(
+        self, batch: Iterable[Record], *, refused: OnRefused | None = None, lasting: bool = True
+    ) -> list[Appended]:
         """Add many records, each as `append` does, in transactions that hold the write lock for at most 20 ms each.
 
-        A record that may not enter is told to *refused*, which may not write, and skipped: its outcome is REFUSED.
+        A record that may not enter is told to *refused*, which may not write, and skipped: its outcome is REFUSED. Where they
+        need not be *lasting*, a power cut may take some again that are here now, the last ones first: see `make_lasting`.
 
         Raises:
             RecordRefused: without *refused*, one of them may not enter; those before it may already be in the log.
@@ -145,7 +148,7 @@ class Log:
         while part := list(islice(waiting, _BATCH)):
             checked = self._checked(part)
             while checked:
-                with self._database.write() as connection:
+                with self._database.write(lasting=lasting) as connection:
                     done = self._append_for_a_while(connection, checked, lenient=refused is not None)
                 for one, (outcome, error) in zip(checked, done, strict=False):
                     outcomes.append(outcome)
@@ -154,6 +157,11 @@ class Log:
                 checked = checked[len(done) :]
         self.settle()
         return outcomes
+
+    def make_lasting(self) -> None:
+        """Have all that was appended so far be on the disk."""
+        with self._database.write() as connection:
+            _keep_high_water(connection, _high_water(connection) + 1)  # something that was not written yet
 
     def settle(self) -> None:
         """Fold anew what the last change of a roster left for later; see `counting`."""
