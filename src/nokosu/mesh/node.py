@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from threading import Condition, Thread
 from typing import Any, Final
@@ -186,21 +187,28 @@ class Node:
 
     def _watch(self) -> None:
         """Tell everybody when the store was written."""
+        said = ""
         while not self._life.is_stopping:
-            watched = watch.watch(self._config.database)
             try:
-                self._watch_with(watched)
-            except OSError as error:
-                logger.warning("the store cannot be watched (%s)", error.strerror)
+                watched = watch.watch(self._config.database)
+                try:
+                    with closing(Database(self._config.database)) as database:
+                        self._watch_with(watched, database)
+                finally:
+                    watched.close()
+            except (OSError, StoreError) as error:
+                if str(error) != said:
+                    logger.warning("the store cannot be watched (%s)", error)
+                said = str(error)
+                self._tell_runners()
                 time.sleep(1.0)
-            finally:
-                watched.close()
 
-    def _watch_with(self, watched: Watch) -> None:
-        """The bytes of a record are written before its commit lets anybody see it, so after a write the store is looked at
-        at once, and then a few times more.
+    def _watch_with(self, watched: Watch, database: Database) -> None:
+        """The bytes of a record are written before its commit lets anybody see it, so after a write it is asked at once,
+        and then a few times more, whether there was a commit.
         """
         again: tuple[float, ...] = ()
+        told = 0
         while not self._life.is_stopping:
             if watched.wait(again[0] if again else _WATCH_SECONDS):
                 again = _LOOK_AGAIN_SECONDS
@@ -208,10 +216,16 @@ class Node:
                 again = again[1:]
             else:
                 continue
-            self._is_stale = True
-            self._life.woken.set()
-            for runner in list(self._runners.values()):
-                runner.store_changed()
+            seen = database.generation()
+            if seen != told:
+                told = seen
+                self._tell_runners()
+
+    def _tell_runners(self) -> None:
+        self._is_stale = True
+        self._life.woken.set()
+        for runner in list(self._runners.values()):
+            runner.store_changed()
 
     # Requests, each in a thread of its own ----------------------------------------------------------------------------
 

@@ -91,6 +91,17 @@ class Database:
         found = self.rows(sql, values)
         return found[0] if found else None
 
+    def generation(self) -> int:
+        """A number that is another one when anybody else has committed since, to be compared as long as nothing is raised.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        try:
+            return int(self._connection().pragma("data_version"))
+        except apsw.Error as error:
+            raise self._fault(error, "") from error
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One unchanging view of the database over several queries.
