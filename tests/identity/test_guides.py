@@ -71,5 +71,11 @@ def test_what_is_no_small_text_file_is_named_with_the_reason(top: Path) -> None:
     path.symlink_to("AGENTS.md")
     assert guides(top, top)[0].unread == "too many levels of symbolic links"
     path.unlink()
+    below = top / os.fsdecode(b"caf\xe9")
+    below.mkdir()
+    (below / "AGENTS.md").write_bytes(b"\xff")
+    assert guides(below, top)[0] == Guide(
+        r"caf\xe9/AGENTS.md", unread="not UTF-8"
+    )  # a name that can be told to anybody
     path.symlink_to("missing.md")
     assert guides(top, top)[0].unread == "no such file or directory"

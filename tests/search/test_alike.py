@@ -51,6 +51,11 @@ def test_the_same_in_another_form_is_not_new(before: str, text: str) -> None:
         ("get_user_by_id returns null for merged users", "get_user_by_name returns null for merged users"),
         ("Staging uses port 1. Production uses port 2.", "Production uses port 1."),
         ("Use the new tabs", "Use tabs"),
+        ("We moved the queue from Redis to Postgres.", "We moved the queue from Postgres to Redis."),
+        ("Use Postgres instead of Redis for the queue.", "Use Redis instead of Postgres for the queue."),
+        ("Prefer tabs over spaces in makefiles", "Prefer spaces over tabs in makefiles"),
+        ("Timeout goes from 30 s to 60 s for uploads", "Timeout goes from 60 s to 30 s for uploads"),
+        ("The worker writes to the queue, the API reads from the cache", "The API writes to the queue"),
         ("Deploys run from main", "Deploys run from main, and so do the nightly imports of all the invoices"),
     ],
 )

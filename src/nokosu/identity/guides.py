@@ -36,8 +36,13 @@ def guides(folder: Path, top: Path) -> list[Guide]:
             path = place / name
             if os.path.lexists(path):
                 real = os.path.realpath(path)
-                found.setdefault(real, _guide(os.path.relpath(path, top), Path(real), top))
+                found.setdefault(real, _guide(_shown(os.path.relpath(path, top)), Path(real), top))
     return list(found.values())
+
+
+def _shown(name: str) -> str:
+    """A name that need not be UTF-8, as text that can be told to anybody."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _up_to(folder: Path, top: Path) -> Iterator[Path]:

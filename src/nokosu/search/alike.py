@@ -27,7 +27,7 @@ _FEW: Final = 4  # words: a text of fewer must stand in another clause as it is
 
 _BREAK: Final = (
     re.compile(  # a line that goes on is no break; a blank line, a list's next item, a heading and a table's row are
-        r"\n\s*(?:\n|(?=[-*+#>|•]|\d+[.)]\s))|[.!?;:]+(?=[\s*_`'\")]|$)|[。！？；：]|\s[—–-]+\s|[()]"
+        r"\n\s*(?:\n|(?=[-*+#>|•]|\d+[.)]\s))|[.!?;:](?=[\s*_`'\")]|$)|[。！？；：]|\s[—–-]+\s|[()]"
     )
 )
 _DENYING: Final = """
@@ -35,6 +35,7 @@ _DENYING: Final = """
     nicht kein keine nie pas jamais sans nunca sin не нет ない なし ませ 不要 禁止 没有 不是 不能
     """
 _DENIALS: Final = frozenset(_DENYING.split())
+_DIRECTED: Final = frozenset(("to", "into", "over", "than", "instead", "rather", "before", "after"))
 _ENDINGS: Final = ("ing", "ed", "es", "s")
 _STEM_CHARS_MIN: Final = 3
 
@@ -45,6 +46,7 @@ class Clause(Struct, frozen=True):
     sequence: tuple[str, ...]
     marks: frozenset[str]
     denies: bool
+    is_directed: bool = False  # it says that one thing goes before another: then their order counts
 
     @property
     def words(self) -> frozenset[str]:
@@ -93,22 +95,31 @@ def _says_it(known: Clause, clause: Clause, *, literally: bool) -> bool:
     """Whether a clause that shares enough words with another one says it."""
     if known.denies != clause.denies or not clause.marks <= known.words:
         return False
+    shared = clause.words & known.words
+    if not (clause.is_directed or known.is_directed):
+        shared &= clause.marks | known.marks
+    if _order(clause, shared) != _order(known, shared):  # "from a to b" is not "from b to a"
+        return False
     return not literally or f" {' '.join(clause.sequence)} " in f" {' '.join(known.sequence)} "
 
 
+def _order(clause: Clause, shared: frozenset[str]) -> list[str]:
+    return list(dict.fromkeys(word for word in clause.sequence if word in shared))
+
+
 def _clause(part: str) -> Clause:
-    sequence, marks, denies = [], set(), False
+    sequence, marks, denies, is_directed = [], set(), False, False
     for at, word in enumerate(plain_words(part)):
         folded = word.lower()
-        if folded in _DENIALS:
-            denies = True
+        denies |= folded in _DENIALS
+        is_directed |= folded in _DIRECTED
         if folded in _DENIALS or is_function_word(folded):
             continue
         stem = _stem(folded)
         sequence.append(stem)
         if _is_mark(word, first=at == 0):
             marks.add(stem)
-    return Clause(tuple(sequence), frozenset(marks), denies)
+    return Clause(tuple(sequence), frozenset(marks), denies, is_directed)
 
 
 def _is_mark(word: str, *, first: bool) -> bool:
