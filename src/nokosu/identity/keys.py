@@ -53,4 +53,6 @@ def verify_all(claims: Sequence[Claim]) -> list[bool]:
     ours = [verifies(*claim) for claim in claims[middle:]]
     if middle:
         helper.join()
+        if len(others) != middle:  # it has failed: what it says of why is raised here
+            others = [verifies(*claim) for claim in claims[:middle]]
     return [*others, *ours]

@@ -96,13 +96,14 @@ def _keep(path: Path, kept: _Kept) -> None:
 
 
 def _place(folder: Path) -> str:
-    """What tells this folder from a copy of it: the machine, where it has an id, and the folder's inode."""
+    """What tells this folder from a copy of it: the machine, where it has an id, and the folder's inode. The number of the file
+    system would tell more, but another may be given at each start of the machine.
+    """
     try:
         machine = _MACHINE_ID.read_bytes().strip()
     except OSError:
         machine = b""  # as on macOS
-    status = folder.stat()
-    return hashlib.sha256(b"%s %d %d" % (machine, status.st_dev, status.st_ino)).hexdigest()[:16]
+    return hashlib.sha256(b"%s %d" % (machine, folder.stat().st_ino)).hexdigest()[:16]
 
 
 def new_zid(random: Random) -> str:
