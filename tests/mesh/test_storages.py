@@ -18,9 +18,9 @@ from nokosu.mesh.exchange import StorageState
 from nokosu.mesh.reconcile import Get
 from nokosu.mesh.seal import Keyring
 from nokosu.mesh.storages import Storages
-from nokosu.records import Hub, Record
+from nokosu.records import Hub, Kind, Record
 from nokosu.store import membership, roster
-from nokosu.testing import Faults, LoopbackMesh, ManualClock, SeededRandom, Store
+from nokosu.testing import DAY_MS, Faults, LoopbackMesh, ManualClock, SeededRandom, Store
 from nokosu.testing.account import visible
 from nokosu.testing.host import Host
 from nokosu.testing.loopback import SPACE_NAME
@@ -373,6 +373,38 @@ def test_a_stale_storage_that_comes_back_with_an_old_text_is_corrected(make_mesh
         for record in records_in(storage, one)
         if record.core.memory == memory
     )
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_text_that_is_kept_here_for_its_time_is_put_into_no_storage(make_mesh: MakeMesh, fresh: bool) -> None:
+    mesh = make_mesh(apart=True)
+    sleeper, other = mesh.hosts
+    storage = mesh.storages[0]
+    memory = save(mesh, sleeper, "purged after thirty days")
+    mesh.settle()
+    mesh.crash(sleeper)
+    other.memory.forget(memory)
+    mesh.tell(other)
+    mesh.advance(20)
+    for host in mesh.hosts:
+        host.clock.skew_ms = 31 * DAY_MS
+    purge(mesh, other, memory)
+    mesh.advance(300)
+    mesh.crash(other)
+    if fresh:
+        mesh.start(sleeper)
+        mesh.advance(60)
+        mesh.stop_storage(storage)
+        storage.restore({})
+        mesh.start_storage(storage)
+    else:
+        mesh.start(sleeper)
+    mesh.advance(400)
+    assert visible(sleeper)[memory][0] == Status.PURGED
+    assert b"purged after thirty days" in sleeper.path.read_bytes() + Path(f"{sleeper.path}-wal").read_bytes()
+    kept = [record for record in records_in(storage, sleeper) if record.core.memory == memory]
+    assert [record.core.kind for record in kept if record.body is not None and record.core.kind == Kind.SAVE] == []
+    assert state(sleeper).lacking == 0
 
 
 # Announcements and the secret -----------------------------------------------------------------------------------------

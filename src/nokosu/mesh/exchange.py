@@ -120,10 +120,11 @@ class Exchange:
         self._rekey_at: float | None = None
         self._truncate_at: float | None = 0.0
         self._compare_at = monotonic() + limits.COMPARE_EVERY_SECONDS
+        self._bodies_at: float | None = None  # when to look for texts that no purge takes any more
         self._vectors_at: float | None = None  # when to ask what the others hold: something was lost on the way
         self._must_look = self._must_publish = True
         self._is_planning = True
-        self._is_lasting = True  # what was received is on the disk
+        self._is_lasting = False  # what was received is on the disk
 
     # Inputs, from any thread ------------------------------------------------------------------------------------------
 
@@ -232,6 +233,7 @@ class Exchange:
             self._rekey_at,
             self._compare_at,
             self._vectors_at,
+            self._bodies_at,
             self._refusals.due(),
             self._reconcile.due(now),
             self._storages.due(now) if self._is_member() else None,
@@ -362,6 +364,7 @@ class Exchange:
     def _open_stored(self, sample: Sample, about: About, circle: Circle, now: float) -> Arrived | None:
         """What lies in a storage: a record of the roster that tells a secret, or something to be noted."""
         if about == About.ROSTER:
+            self._storages.heard(sample.get)
             return self._receiver.open(sample, circle)
         if about == About.AUDIT:
             self._storages.saw(sample, circle.keyring)
@@ -442,17 +445,15 @@ class Exchange:
             self._must_look = True  # a record of any kind may complete the chain to a cut-off
         named = {one.record.core.memory for one in result.new if one.record.core.kind == Kind.PURGE}
         self._purged(result.scrubbed | named, now)
-        self._look_for_bodies(one.record for one in result.new)
+        self._note_restores((one.record for one in result.new), now)
         if result.new:
             self._survey(now)
             self._is_planning = True
 
-    def _look_for_bodies(self, new: Iterable[Record]) -> None:
-        """A purge may not count any more after a restore, so that the text it took is wanted again."""
-        if any(record.core.kind == Kind.RESTORE for record in new):
-            with self._database.reading() as connection:
-                self._reconcile.look_for_bodies(connection)
-            self._is_planning = True
+    def _note_restores(self, new: Iterable[Record], now: float) -> None:
+        """A purge may not count any more after a restore, so that the text it took is wanted again; looked for once a second."""
+        if self._bodies_at is None and any(record.core.kind == Kind.RESTORE for record in new):
+            self._bodies_at = now + limits.BACK_OFF_SECONDS_MIN
 
     def _count(self, one: Arrived, *, new: int = 0, unadmitted: int = 0) -> None:
         asked = self._reconcile.asked.get(one.get) if one.get is not None else None
@@ -470,7 +471,7 @@ class Exchange:
             found = self._outbox.next(connection, self._own.id)
         self._must_publish = self._outbox.has_more
         self._purged({record.core.memory for record in found if record.core.kind == Kind.PURGE}, now)
-        self._look_for_bodies(found)
+        self._note_restores(found, now)
         self._survey(now)
         return publisher.puts(found, circle.keyring)
 
@@ -535,8 +536,8 @@ class Exchange:
 
     # Reconcile --------------------------------------------------------------------------------------------------------
 
-    def _plan(self, now: float) -> list[Put | Get]:
-        """What to ask for, and what a storage lacks, when something happened that may have changed it, or its time has come."""
+    def _look_when_due(self, now: float) -> None:
+        """What is looked at by the clock, whatever happens."""
         if self._vectors_at is not None and self._vectors_at <= now:
             self._vectors_at = None
             self._reconcile.ask_for_vectors()
@@ -549,8 +550,18 @@ class Exchange:
             self._purged(self._log.scrub_due(self._space), now)
             self._storages.purged()  # a text that was kept for its time may be gone since
             self._is_planning = True
+        if self._bodies_at is not None and self._bodies_at <= now:
+            self._bodies_at = None
+            with self._database.reading() as connection:
+                self._reconcile.look_for_bodies(connection)
+            self._is_planning = True
+
+    def _plan(self, now: float) -> list[Put | Get]:
+        """What to ask for, and what a storage lacks, when something happened that may have changed it, or its time has come."""
+        self._look_when_due(now)
         for id in (*self._reconcile.overdue(now), *self._storages.overdue(now)):
-            self._inbox.end(id, failed=True)
+            if not self._inbox.has_answers(id):
+                self._inbox.end(id, failed=True)
         dues = (self._reconcile.due(now), self._storages.due(now))
         is_due = self._is_planning or any(due is not None and due <= now for due in dues)
         self._is_planning = False

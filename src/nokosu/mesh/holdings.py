@@ -123,9 +123,16 @@ def record(connection: Connection, space: Space, tail: str) -> Record | None:
 
 
 def has_text(connection: Connection, space: Space, tail: str) -> bool:
-    """Whether the record of that name is here with its text."""
+    """Whether the record of that name is here with a text that others may have: what is kept of a purged memory for its time
+    is for nobody else.
+    """
     found = record(connection, space, tail)
-    return found is not None and found.body is not None
+    return found is not None and found.body is not None and not is_purged(connection, space, found)
+
+
+def is_purged(connection: Connection, space: Space, record: Record) -> bool:
+    """Whether a record has a text and its memory is purged: then it is for nobody else, though this device may keep it."""
+    return record.core.kind != Kind.PURGE and scrubbed.is_purged(connection, space.n, record.core.memory)
 
 
 def lacked(connection: Connection, space: Space, ours: Iterable[Head], said: Announcement) -> list[str]:

@@ -94,6 +94,12 @@ class Inbox:
             self._answer_bytes += len(payload)
             row.samples.append(Sample(key, payload, get, stamp))
 
+    def has_answers(self, get: int) -> bool:
+        """Whether answers to this question came and were not looked at yet."""
+        with self._lock:
+            row = self._rows.get(get)
+            return row is not None and bool(row.samples)
+
     def end(self, get: int, failed: bool) -> None:
         """There are no more answers to this question."""
         with self._lock:

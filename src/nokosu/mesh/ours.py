@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+import msgspec
+
 from nokosu.errors import RecordRefused, UnknownKey
 from nokosu.mesh import holdings, keys, publisher, seal
 from nokosu.mesh.holdings import Holdings, PageName
@@ -83,9 +85,13 @@ class Ours:
                 self.copies[keys.tail(record.place.log, record.place.seq, record.hash)] = payload
 
     def payload(self, connection: Connection, keyring: Keyring, tail: str) -> bytes | None:
-        """Our record of that name, sealed as it is now."""
+        """Our record of that name, sealed as it is now, but without a text that is kept here of a purged memory for its time."""
         record = holdings.record(connection, self._space, tail)
-        return publisher.sealed(record, keyring) if record is not None else None
+        if record is None:
+            return None
+        if record.body is not None and holdings.is_purged(connection, self._space, record):
+            record = msgspec.structs.replace(record, body=None)
+        return publisher.sealed(record, keyring)
 
     def judge(self, tail: str, payload: bytes, keyring: Keyring) -> Lies:
         """What lies in a storage under the name of our record."""

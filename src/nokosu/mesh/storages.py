@@ -154,6 +154,12 @@ class Storages:
         """Which storage was asked."""
         return self._asked[get].stored.zid
 
+    def heard(self, get: int | None) -> None:
+        """An answer to that question came: it is not silent."""
+        asked = self._asked.get(get or 0)
+        if asked is not None:
+            asked.since = self._monotonic()
+
     def found(self, sample: Sample, device: bytes) -> None:
         """A device's announcement lies there, whatever it may say."""
         asked = self._asked.get(sample.get or 0)

@@ -24,6 +24,14 @@ def has_erased(connection: Connection, space: int, memory: str) -> bool:
     return connection.row("SELECT 1 FROM erased WHERE memory = ? AND space = ?", (memory, space)) is not None
 
 
+def is_purged(connection: Connection, space: int, memory: str) -> bool:
+    """Whether a memory is purged, though this device may keep its text for a while."""
+    row = connection.row(
+        "SELECT 1 FROM memory WHERE id = ? AND space = ? AND status = ?", (memory, space, Status.PURGED)
+    )
+    return row is not None
+
+
 def erased(connection: Connection, space: int) -> list[tuple[Head, str]]:
     """The records whose text was erased and is gone, in the order they came, and the memory of each."""
     rows = connection.rows(
