@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,11 @@ def truncate(content: bytearray, rng: random.Random) -> str:
 
 
 def swap_two_pages(content: bytearray, rng: random.Random) -> str:
-    one, other = (page * PAGE_BYTES for page in rng.sample(range(len(content) // PAGE_BYTES), 2))
+    return swap(content, *rng.sample(range(len(content) // PAGE_BYTES), 2))
+
+
+def swap(content: bytearray, *pages: int) -> str:
+    one, other = (page * PAGE_BYTES for page in pages)
     content[one : one + PAGE_BYTES], content[other : other + PAGE_BYTES] = (
         content[other : other + PAGE_BYTES],
         content[one : one + PAGE_BYTES],
@@ -85,6 +90,32 @@ def test_damage_is_never_served_and_verify_names_it(
             assert_nothing_wrong_is_shown(memory, right)
             if raw_records(home) != records:
                 assert is_named(memory)
+
+
+def test_a_record_is_not_taken_for_the_row_of_a_memory(whole_home: Path, scratch: Path) -> None:
+    with stores.open_store(whole_home) as memory:
+        right = stores.seen(memory)
+    whole = stores.config(whole_home).database.read_bytes()
+    for number, (one, other) in enumerate(
+        itertools.product(leaves(whole_home, "memory"), leaves(whole_home, "record"))
+    ):
+        content = bytearray(whole)
+        name = swap(content, one, other)
+        home = scratch / f"{number}"
+        home.mkdir()
+        stores.config(home).database.write_bytes(content)
+        with stores.naming(name), stores.open_store(home) as memory:
+            assert_nothing_wrong_is_shown(memory, right)
+
+
+def leaves(home: Path, table: str) -> list[int]:
+    """Which pages of the file hold the rows of a table, the first being 0."""
+    raw = apsw.Connection(f"{stores.config(home).database}", flags=apsw.SQLITE_OPEN_READONLY)
+    rows: list[tuple[Any, ...]] = raw.execute(
+        "SELECT pageno - 1 FROM dbstat WHERE name = ? AND pagetype = 'leaf'", (table,)
+    ).fetchall()
+    raw.close()
+    return [page for (page,) in rows]
 
 
 def test_damage_in_the_wal_is_never_served(whole_home: Path, scratch: Path, rng: random.Random) -> None:

@@ -160,7 +160,7 @@ def state_of(connection: Connection, row: MemoryRow) -> State:
         raise damaged(row.id)
     state = folded(connection, row.space, found)
     shown_hlc = state.shown.record.core.hlc if state.shown is not None else None
-    if (state.status, shown_hlc) != (row.status, row.hlc):
+    if (state.status, shown_hlc, state.shown is None) != (row.status, row.hlc, row.record is None):
         raise damaged(row.id)  # a record of it is not found any more, or its row is not what was written
     return state
 
