@@ -20,7 +20,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -76,6 +76,10 @@ class Lock:
         """What the last one to hold it has said."""
         return _described(os.pread(self.descriptor, 4096, 0))
 
+    def leave(self) -> None:
+        """Let it go, and what was said last as it is."""
+        os.close(self.descriptor)
+
     def release(self, last_words: Running | None = None) -> None:
         """Let it go; the next node may have it."""
         with suppress(OSError):
@@ -88,10 +92,10 @@ class Lock:
 # Looking --------------------------------------------------------------------------------------------------------------
 
 
-def running(home: Path) -> Running | None:
-    """The node of *home*; None when none runs. Takes some ten microseconds."""
+def running(home: Path, lock_name: str = LOCK_NAME) -> Running | None:
+    """The node of *home*, or the process that holds another lock there; None when none runs. Takes some ten microseconds."""
     try:
-        descriptor = os.open(home / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(home / lock_name, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -134,6 +138,15 @@ def is_shared(config: Config, database: Database | None = None) -> bool:
         database.close()
 
 
+def described(path: Path) -> Running:
+    """What the last one to hold the lock file at *path* has said.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
+    return _described(path.read_bytes()[:4096])
+
+
 def _described(line: bytes) -> Running:
     try:
         return msgspec.json.decode(line, type=Running)
@@ -155,7 +168,7 @@ def start_if_needed(config: Config, database: Database | None = None) -> bool:
     with suppress(OSError, NokosuError):
         found = running(config.home)
         if found is not None:
-            return _is_older(found.version) and _replace(found)
+            return is_older(found.version) and _replace(found)
         if not is_stopped(config) and is_shared(config, database):
             return _spawn(config, after_failure=False)
     return False
@@ -180,13 +193,13 @@ def start(config: Config) -> Running:
     raise MeshError("the node did not start", hint=f"nokosu node logs; {config.home / LOG_NAME}")
 
 
-def acquire(home: Path) -> Lock | None:
-    """Take the lock; None when somebody has it.
+def acquire(home: Path, lock_name: str = LOCK_NAME) -> Lock | None:
+    """Take the lock of the node, or another; None when somebody has it.
 
     Raises:
         OSError: the home may not be written.
     """
-    descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(home / lock_name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     for _ in range(_PROBED_AGAIN):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -200,10 +213,10 @@ def acquire(home: Path) -> Lock | None:
     return None
 
 
-def inherited(home: Path, descriptor: int) -> Lock | None:
+def inherited(home: Path, descriptor: int, lock_name: str = LOCK_NAME) -> Lock | None:
     """The lock that whoever started this process has taken for it; None when that is not it."""
     try:
-        mine, there = os.fstat(descriptor), (home / LOCK_NAME).stat()
+        mine, there = os.fstat(descriptor), (home / lock_name).stat()
         if (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
             return None
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -237,34 +250,50 @@ def _spawn(config: Config, *, after_failure: bool = True) -> bool:
     lock = acquire(config.home)
     if lock is None:
         return False
+    if not after_failure and failed_lately(lock):
+        lock.leave()
+        return False
+    try:
+        detach(command(lock=lock.descriptor), lock, config.home / LOG_NAME, environment(config))
+    except subprocess.SubprocessError as error:
+        raise MeshError("the node did not start", hint="nokosu node run") from error
+    return True
+
+
+def failed_lately(lock: Lock) -> bool:
+    """Whether the last one to hold a lock could not work a moment ago."""
     before = lock.described()
     age = time.time() - before.started / 1000  # below zero when the clock was set back meanwhile
-    if before.failed and not after_failure and 0 <= age < _AFTER_FAILURE_SECONDS:
-        os.close(lock.descriptor)
-        return False
-    os.ftruncate(lock.descriptor, 0)
+    return bool(before.failed) and 0 <= age < _AFTER_FAILURE_SECONDS
+
+
+def detach(words: Sequence[str], lock: Lock, log_path: Path, environ: Mapping[str, str]) -> None:
+    """Start a process that is handed *lock*, apart from this one's group, folder, environment and terminal; what it says goes to
+    the end of the file at *log_path*. This process lets the lock go.
+
+    Raises:
+        OSError, SubprocessError: it was not started.
+    """
     try:
-        log = _open_log(config.home / LOG_NAME)
+        os.ftruncate(lock.descriptor, 0)
+        log = _open_log(log_path)
         try:
-            # The shell puts it into the background and ends: nobody is left who would have to wait for the node's end.
+            # The shell puts it into the background and ends: nobody is left who would have to wait for the process's end.
             subprocess.run(
-                ["/bin/sh", "-c", '"$@" &', "sh", *command(lock=lock.descriptor)],
+                ["/bin/sh", "-c", '"$@" &', "sh", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=environment(config),
+                env=dict(environ),
                 pass_fds=(lock.descriptor,),
                 start_new_session=True,
                 check=True,
             )
         finally:
             os.close(log)
-    except subprocess.SubprocessError as error:
-        raise MeshError("the node did not start", hint="nokosu node run") from error
     finally:
-        os.close(lock.descriptor)  # ours; the node has its own
-    return True
+        os.close(lock.descriptor)  # ours; the process has its own
 
 
 def _open_log(path: Path) -> int:
@@ -274,11 +303,17 @@ def _open_log(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
-def _is_older(version: str) -> bool:
-    return bool(version) and _numbers(version) < _numbers(_own_version())
+def is_older(version: str) -> bool:
+    """Whether a version comes before this process's own."""
+    return bool(version) and _numbers(version) < _numbers(own_version())
 
 
-def _own_version() -> str:
+def is_newer(version: str) -> bool:
+    """Whether a version comes after this process's own."""
+    return bool(version) and _numbers(version) > _numbers(own_version())
+
+
+def own_version() -> str:
     """Which nokosu this process is: the package that this module is loaded from, and stands below."""
     return str(sys.modules["nokosu"].__version__)
 
