@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nokosu.store import chain, counting, schema
+from nokosu.store import chain, counting, embeddings, schema
 from nokosu.store.index import Index
 from nokosu.store.sqlite import Connection
 
@@ -13,4 +13,6 @@ def rebuild(connection: Connection, index: Index) -> int:
     """
     chain.relink(connection)
     counting.recount(connection)
-    return index.rebuild(connection, schema.WORD_TABLE)
+    memories = index.rebuild(connection, schema.WORD_TABLE)
+    embeddings.tidy(connection)
+    return memories

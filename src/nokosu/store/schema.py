@@ -1,9 +1,9 @@
 """The tables, and how a file of an older version becomes one of this version.
 
 `record` is the truth; `member`, `cut_end`, `memory`, `edge`, `head`, `start`, `erased`, `waiting_purge`, `project`, `project_key` and
-the full-text index `word` are projections that `rebuild` can make anew, and so are the columns `linked` and `cut`; `place` is a
-cache. What no record tells and this device alone knows lies in `device`, `space`, `secret`, `first_seen`, `vector`, `address` and
-`refusal`.
+the full-text index `word` are projections that `rebuild` can make anew, and so are the columns `linked` and `cut`; `place` and
+`embedding` are caches. What no record tells and this device alone knows lies in `device`, `space`, `secret`, `first_seen`,
+`vector`, `address` and `refusal`.
 
 A migration is a function that is applied once, in one transaction together with the note that it ran. Within a major
 version migrations only add, so that an older process may go on writing beside a newer one; anything else, a change of the
@@ -58,6 +58,11 @@ def m004_starts(connection: Connection) -> None:
 def m005_tips(connection: Connection) -> None:
     """The one record that a memory's next one follows, where there is one."""
     connection.run("ALTER TABLE memory ADD COLUMN tip BLOB")
+
+
+def m006_embeddings(connection: Connection) -> None:
+    """What memories mean, as vectors."""
+    connection.run(_EMBEDDINGS)
 
 
 # STRICT: a value of another type than its column's is a bug when it is written, and damage when it is read.
@@ -169,6 +174,19 @@ CREATE TABLE start (log INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NU
     WITHOUT ROWID, STRICT;
 """
 
+_EMBEDDINGS: Final = """
+-- The vectors of the records that living memories show, by the model that made them: a cache that the embedder fills. It never leaves
+-- this device. Triggers keep it in step, so that a process of any version that scrubs, forgets or edits takes the vectors along.
+CREATE TABLE embedding (record INTEGER NOT NULL, model INTEGER NOT NULL, language TEXT NOT NULL, vector BLOB NOT NULL,
+                        PRIMARY KEY (record, model)) WITHOUT ROWID, STRICT;
+CREATE TRIGGER embedding_scrubbed AFTER UPDATE OF body ON record WHEN NEW.body IS NULL
+    BEGIN DELETE FROM embedding WHERE record = NEW.n; END;
+CREATE TRIGGER embedding_removed AFTER DELETE ON record
+    BEGIN DELETE FROM embedding WHERE record = OLD.n; END;
+CREATE TRIGGER embedding_hidden AFTER UPDATE OF status, record ON memory WHEN NEW.status <> 0 OR NEW.record IS NOT OLD.record
+    BEGIN DELETE FROM embedding WHERE record = OLD.record; END;
+"""
+
 # Contentless: the text is kept once, in the log; `secure-delete` because the plain delete leaves words in the index's
 # pages.
 WORD_TABLE: Final = """
@@ -177,7 +195,9 @@ CREATE VIRTUAL TABLE word USING fts5
 INSERT INTO word (word, rank) VALUES ('secure-delete', 1);
 """
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (m001_tables, m002_mesh, m003_what_was_erased, m004_starts, m005_tips)
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    m001_tables, m002_mesh, m003_what_was_erased, m004_starts, m005_tips, m006_embeddings,
+)  # fmt: skip
 MAJOR: Final = 1
 
 
