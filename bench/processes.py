@@ -53,6 +53,7 @@ def environment(home: Path) -> dict[str, str]:
         "PYTHONPATH": source,
         "NOKOSU_HOME": str(home),
         "NOKOSU_AGENT": "bench",
+        "NOKOSU_EMBEDDER": "off",
         "GIT_CONFIG_NOSYSTEM": "1",
     }
 

@@ -52,6 +52,7 @@ def _a_home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("NOKOSU_NODE", "off")  # a test that shares a space leaves no process behind
+        patch.setenv("NOKOSU_EMBEDDER", "off")  # nor does one that searches, where the extra is installed
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # a process that compiles all it imports starts slowly
         for role in ("AUTHOR", "COMMITTER"):
             patch.setenv(f"GIT_{role}_NAME", "Test")

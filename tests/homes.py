@@ -76,6 +76,7 @@ class Home:
             "HOME": str(self.folder / "user"),
             "NOKOSU_HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(self.folder / "run"),
+            "NOKOSU_EMBEDDER": "off",
             "PATH": os.environ["PATH"],
             "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
             "LANG": "C.UTF-8",

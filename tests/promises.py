@@ -333,6 +333,24 @@ PROMISES: Final[dict[str, Promise]] = {
             "transfer/test_exporting.py::test_forgotten_memories_are_written_and_purged_ones_are_not",
         ),
     ),
+    "words-without-meaning": Promise(
+        "Without recall by meaning, or while it starts, or when it fails, searches go by words and say so.",
+        (
+            "semantic/test_client.py::test_an_embedder_that_misbehaves_leaves_the_words",
+            "semantic/test_client.py::test_one_that_says_nothing_is_not_waited_for",
+            "semantic/test_client.py::test_a_socket_that_a_killed_one_left_is_no_embedder",
+            "system/test_semantic.py::test_a_killed_embedder_costs_a_search_its_meaning_and_nothing_else",
+            "system/test_semantic.py::test_a_frozen_embedder_delays_a_search_by_150_ms_and_is_named",
+        ),
+    ),
+    "meaning-goes-with-the-text": Promise(
+        "Vectors never travel, and a purge, a forget or an edit removes them with the text.",
+        (
+            "store/test_embeddings.py::test_a_purge_removes_the_vector_from_the_file",
+            "store/test_embeddings.py::test_a_forget_and_an_edit_take_it_out_and_a_restore_asks_for_it_again",
+            "store/test_embeddings.py::test_a_process_of_the_version_before_takes_vectors_out_as_well",
+        ),
+    ),
 }
 
 

@@ -16,7 +16,7 @@ import pytest
 import nokosu
 
 ROOT = Path(__file__).parents[1]
-RUN, BUILD, DEV = (ROOT / f"requirements{name}.lock" for name in ("", "-build", "-dev"))
+RUN, BUILD, DEV, SEMANTIC = (ROOT / f"requirements{name}.lock" for name in ("", "-build", "-dev", "-semantic"))
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
@@ -40,7 +40,7 @@ def pins(lock: Path) -> dict[str, str]:
 # Locks ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lock", [RUN, BUILD, DEV], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", [RUN, BUILD, DEV, SEMANTIC], ids=lambda lock: lock.name)
 def test_a_lock_pins_each_package_with_hashes_and_names_no_address(lock: Path) -> None:
     text = lock.read_text()
     requirements = re.split(r"\n(?=[a-z0-9])", re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE).strip())

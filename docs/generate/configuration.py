@@ -24,6 +24,7 @@ VARIABLES: Final = {
     "NOKOSU_SESSION": "The session that a memory is written in, for the record.",
     "NOKOSU_PROJECT": "The project, by name or absolute path, instead of the one of the current folder.",
     "NOKOSU_NODE": "`off` keeps this command or server from starting the node when a space is shared and none runs.",
+    "NOKOSU_EMBEDDER": "`off` keeps searches to words where recall by meaning is installed, and its process from being started.",
     "NOKOSU_ENGINE": "A folder with `zenohd` and both its plugins, for the engine `zenohd`, instead of what is installed.",
     "XDG_RUNTIME_DIR": "Where the node keeps its sockets; without it `/run/user/UID`, or a folder of yours below `/tmp`.",
     "HOME": "Your home directory. It is never a project itself.",

@@ -94,7 +94,7 @@ class _Device:
         self.env: Mapping[str, str] = {
             "PATH": f"{search_picture.program(folder)}:/usr/bin:/bin", "HOME": str(folder), "NOKOSU_HOME": str(self.home),
             "NOKOSU_PROJECT": "harbour", "XDG_RUNTIME_DIR": str(folder), "TERM": "xterm", "LANG": "C.UTF-8",
-            "PYTHONPATH": os.pathsep.join(sys.path),
+            "NOKOSU_EMBEDDER": "off", "PYTHONPATH": os.pathsep.join(sys.path),
         }  # fmt: skip
 
     def run(self, command: str) -> str:

@@ -61,7 +61,8 @@ def draw() -> str:
         save_notes(home)
         env = {
             "PATH": f"{program(home)}:/usr/bin:/bin", "HOME": folder, "NOKOSU_HOME": str(home / "nokosu"),
-            "NOKOSU_PROJECT": _PROJECT, "TERM": "xterm", "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(sys.path),
+            "NOKOSU_PROJECT": _PROJECT, "TERM": "xterm", "LANG": "C.UTF-8", "NOKOSU_EMBEDDER": "off",
+            "PYTHONPATH": os.pathsep.join(sys.path),
         }  # fmt: skip
         shown = []
         for command in COMMANDS:

@@ -46,8 +46,12 @@ def asked(connection: Connection, config: Config, filters: Filters, scope: Scope
     )
 
 
-def shown(connection: Connection, found: Found, scope: Scope, now_ms: int) -> Hits:
-    """The hits with their texts; a damaged memory is counted and named, and not shown."""
+def shown(
+    connection: Connection, found: Found, scope: Scope, now_ms: int, *, lacks: str = "", to_install: str = ""
+) -> Hits:
+    """The hits with their texts; a damaged memory is counted and named, and not shown. *lacks* is what recall by meaning did not
+    add, if it should have; *to_install* how to have it, which is said where words alone have found no answer.
+    """
     hits: list[Hit] = []
     notes: list[str] = []
     withheld = dict(found.withheld)
@@ -60,7 +64,9 @@ def shown(connection: Connection, found: Found, scope: Scope, now_ms: int) -> Hi
         error = reading.damaged(ranked.row.id)
         withheld["damaged"] = withheld.get("damaged", 0) + 1
         notes.append(f"{error.message}: {error.hint}")
-    notes += _notes(found)
+    notes += [*_notes(found), *([lacks] if lacks else [])]
+    if to_install and found.has_words and all(one.weak for one in found.ranked):
+        notes.append(f"to find memories in other words too: {to_install}")
     return Hits(
         hits=tuple(hits),
         total=found.total,
@@ -79,7 +85,8 @@ def _notes(found: Found) -> list[str]:
     if found.only is not None:
         notes.append(_TIMES[found.missed].format(_span(found.only)))
     if found.ranked and all(one.weak for one in found.ranked):
-        notes.append("no memory holds most of these words: what is shown is the nearest, and may be no answer")
+        means = ", or means quite the same" if any(one.near is not None for one in found.ranked) else ""
+        notes.append(f"no memory holds most of these words{means}: what is shown is the nearest, and may be no answer")
     return notes
 
 

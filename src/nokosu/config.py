@@ -84,7 +84,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """All that an entry point knows about where it was started.
 
     `workspaces` are the folders to look for a project in, best first; `user_home` is never a project itself. `starts_node`
-    is whether the node is started when a space is shared and none runs (`load` says yes, for it is entry points that load);
+    is whether the node is started when a space is shared and none runs (`load` says yes, for it is entry points that load),
+    and `starts_embedder` whether searches use recall by meaning, and start its process, where that is installed;
     `runtime` is the system's folder for sockets; `engine_folder` is where a zenohd and its plugins were said to be.
     """
 
@@ -98,6 +99,7 @@ class Config(Struct, frozen=True, kw_only=True):
     engine: EngineName = "embedded"
     projects: dict[str, ProjectConfig] = {}
     starts_node: bool = False
+    starts_embedder: bool = False
     runtime: Path | None = None
     engine_folder: Path | None = None
 
@@ -153,7 +155,8 @@ def load(
         device_name=_one_line(file.device_name) or host,
         engine=file.engine,
         projects={name.casefold(): settings for name, settings in file.projects.items()},
-        starts_node=_starts_node(environ),
+        starts_node=_on_or_off(environ, "NOKOSU_NODE"),
+        starts_embedder=_on_or_off(environ, "NOKOSU_EMBEDDER"),
         runtime=_runtime(environ),
         engine_folder=_engine_folder(environ),
     )
@@ -196,10 +199,10 @@ def _home(environ: Mapping[str, str]) -> Path:
     return path
 
 
-def _starts_node(environ: Mapping[str, str]) -> bool:
-    said = environ.get("NOKOSU_NODE", "") or "on"
+def _on_or_off(environ: Mapping[str, str], name: str) -> bool:
+    said = environ.get(name, "") or "on"
     if said not in {"on", "off"}:
-        raise ConfigError(f"NOKOSU_NODE: {said!a} is neither on nor off", field="NOKOSU_NODE")
+        raise ConfigError(f"{name}: {said!a} is neither on nor off", field=name)
     return said == "on"
 
 

@@ -169,3 +169,8 @@ ENGINE_TRIAL_SECONDS: Final = (
 )
 ENGINE_START_SECONDS_MAX: Final = 30.0  # for zenohd to open RocksDB and its socket: 0.3 s with 50,000 records
 SILENT_MS_MAX: Final = 12_000  # until a connection that confirms nothing ends: Zenoh's own lease is ten seconds
+
+# Recall by meaning ----------------------------------------------------------------------------------------------------
+EMBEDDED_BYTES_MAX: Final = 1200  # of a memory, from its beginning: about what a model reads at a time
+MEANING_WAIT_MS: Final = 150  # a search waits no longer for the embedder, and then answers by words alone
+EMBEDDER_IDLE_SECONDS: Final = 600.0  # without a question and without anything to embed, it ends

@@ -92,8 +92,9 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A memory that a search or listing found.
 
     `score` grows with relevance and compares hits of one search only; `elsewhere` marks a hit from outside the project
-    that the caller works in. `matched` are the words of the query that it holds, and `weak` says that they are too few for it to
-    be an answer. `in_place_of` is a memory that was found by them, and that this one superseded.
+    that the caller works in. `matched` are the words of the query that it holds; `meaning` says that it came for what it means,
+    and `weak` that neither is enough for it to be an answer. `in_place_of` is a memory that was found so, and that this one
+    superseded.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: str = "live"
     elsewhere: bool = False
     matched: tuple[str, ...] = ()
+    meaning: bool = False
     weak: bool = False
     in_place_of: str | None = None
     expired: bool = False
@@ -222,11 +224,26 @@ class NodeStatus(Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
+class MeaningStatus(Struct, frozen=True, kw_only=True):
+    """Recall by meaning: whether it is installed, whether its process runs, of how many memories that has vectors, and of how many
+    not yet. `lacks` says what keeps it from working, or from working for every language; `hint` is what to type.
+    """
+
+    installed: bool
+    running: bool = False
+    pid: int = 0
+    memories: int = 0
+    pending: int = 0
+    lacks: str = ""
+    hint: str = ""
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """Where everything lives and how much there is. Sizes are in bytes; times RFC 3339.
 
     `exists` is false until the first save; then the counts are 0 and `device_id` is empty. `node` is None where no space
-    is shared: then none is needed.
+    is shared: then none is needed. `meaning` is None until there is a store, and
+    where it is switched off.
     """
 
     version: str
@@ -248,6 +265,7 @@ class Status(Struct, frozen=True, kw_only=True):
     last_written: str | None
     spaces: tuple[SpaceStatus, ...]
     node: NodeStatus | None = None
+    meaning: MeaningStatus | None = None
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -276,3 +294,9 @@ class Rebuilt(Struct, frozen=True, kw_only=True):
 
     memories: int
     seconds: float
+
+
+class RebuiltVectors(Struct, frozen=True, kw_only=True):
+    """Of how many memories the vectors were thrown away, for the embedder to make anew."""
+
+    memories: int

@@ -46,8 +46,10 @@ from nokosu.looks import Look
 from nokosu.memory import Brief, Hits, Memory, Rebuilt, Saved, Status, Verified
 from nokosu.records import Author, Content, Kind, Record
 from nokosu.search import engine
+from nokosu.semantic import process
+from nokosu.semantic.client import Embedder
 from nokosu.store import connection as store_connection
-from nokosu.store import index, projects, reading, rebuilding, roster
+from nokosu.store import embeddings, index, projects, reading, rebuilding, roster
 from nokosu.store.connection import Database, before_saving
 from nokosu.store.index import Index
 from nokosu.store.log import Entry, Log
@@ -88,6 +90,7 @@ class Nokosu:
         self._wait_ms = wait_ms
         self._filing = Filing(config)
         self._index = Index()
+        self._embedder = Embedder(config)
         self._database: Database | None = None
         self._log: Log | None = None
         self._device: roster.Device | None = None
@@ -366,6 +369,19 @@ class Nokosu:
         database = self._for_reading()
         return verify(database) if database is not None else Verified(logs=0, records=0, memories=0, problems=())
 
+    def rebuild_vectors(self) -> int:
+        """Throw away what the embedder has made of the memories, and have it made anew in the background; how many memories had
+        vectors.
+
+        Raises:
+            StoreError: it was not done.
+        """
+        database, _ = self._for_writing()
+        with database.write() as connection:
+            cleared = embeddings.clear(connection)
+        process.start_if_needed(self.config)
+        return cleared
+
     def rebuild(self) -> Rebuilt:
         """Make the index anew from the log, in one transaction: other writers wait, and readers see the old one until
         it is done.
@@ -546,10 +562,13 @@ class Nokosu:
         if database is None:
             return Hits(hits=(), total=0, notes=("nothing is saved yet: nokosu save TEXT",))
         now = self._wall_clock()
-        with database.reading() as connection:
+        with self._embedder.asked(words) as known, database.reading() as connection:
             scope = self._scope(connection, filters)
-            found = engine.search(connection, words, asking.asked(connection, self.config, filters, scope, now))
-            return asking.shown(connection, found, scope, now)
+            asked = asking.asked(connection, self.config, filters, scope, now)
+            asked = msgspec.structs.replace(asked, meaning=known if known.is_there else None)
+            found = engine.search(connection, words, asked)
+            to_install = self._embedder.to_install if words.strip() else ""
+            return asking.shown(connection, found, scope, now, lacks=known.lacks, to_install=to_install)
 
     def _scope(self, connection: Connection, filters: Filters) -> Scope:
         if filters.all_projects:

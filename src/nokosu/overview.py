@@ -11,7 +11,9 @@ import msgspec
 
 from nokosu import config, delivery, ids, node_process, times
 from nokosu.config import Config
-from nokosu.memory import HubStatus, NodeStatus, SpaceStatus, Status
+from nokosu.memory import HubStatus, MeaningStatus, NodeStatus, SpaceStatus, Status
+from nokosu.semantic import known, process
+from nokosu.semantic.client import Embedder
 from nokosu.store import roster
 from nokosu.store.roster import Device, Space
 from nokosu.store.sqlite import Connection
@@ -61,6 +63,39 @@ def told_of_node(node: NodeStatus) -> str:
     return f"running, nokosu {node.version}, process {node.pid}" if node.pid else "being started"
 
 
+def of_meaning(settings: Config) -> MeaningStatus:
+    """Where recall by meaning stands."""
+    if not known.are_installed():
+        return MeaningStatus(installed=False, lacks="not installed", hint=known.INSTALL)
+    state = Embedder(settings).state()
+    if state is not None:
+        return MeaningStatus(
+            installed=True,
+            running=True,
+            pid=state.pid,
+            memories=state.memories,
+            pending=state.pending,
+            lacks=state.lacks,
+        )
+    running = process.running(settings)
+    lacks = "the embedder does not answer" if running is not None and running.socket else process.last_words(settings)
+    hint = f"{settings.home / process.LOG_NAME}" if lacks else ""
+    return MeaningStatus(installed=True, running=running is not None, lacks=lacks, hint=hint)
+
+
+def told_of_meaning(meaning: MeaningStatus) -> str:
+    """The same on one line."""
+    if not meaning.running:
+        without = "by words alone, " if meaning.lacks else ""
+        hint = f": {meaning.hint}" if meaning.hint else ""
+        return f"{without}{meaning.lacks or 'the embedder starts with the next search'}{hint}"
+    if not meaning.pid:
+        return meaning.lacks or "the embedder is being started"
+    to_go = f", {meaning.pending:,} to go" if meaning.pending else ""
+    lacks = f"; {meaning.lacks}" if meaning.lacks else ""
+    return f"{meaning.memories:,} memories read{to_go}, process {meaning.pid}{lacks}"
+
+
 def of_store(
     connection: Connection, base: Status, settings: Config, device: Device, project: str, *, read_only: bool
 ) -> Status:
@@ -84,6 +119,7 @@ def of_store(
         last_written=times.format_ms(last) if last is not None else None,
         spaces=spaces,
         node=of_node(settings) if any(space.shared for space in spaces) else None,
+        meaning=of_meaning(settings) if settings.starts_embedder else None,
     )
 
 

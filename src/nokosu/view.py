@@ -58,6 +58,7 @@ def hit(ranked: Ranked, shown: Shown, now_ms: int) -> Hit:
         status=STATUS_NAMES[Status(row.status)],
         elsewhere=ranked.elsewhere,
         matched=ranked.matched,
+        meaning=ranked.by_meaning,
         weak=ranked.weak,
         in_place_of=ranked.in_place_of,
         expired=reading.is_expired(row, now_ms),

@@ -59,6 +59,7 @@ class Shell:
             "HOME": str(self.user_home),
             "NOKOSU_HOME": str(self.home),
             "NOKOSU_NODE": "off",
+            "NOKOSU_EMBEDDER": "off",
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "src"),
             "PYTHONPYCACHEPREFIX": str(byte_code),

@@ -99,6 +99,7 @@ class Machine:
             "HOME": str(home),
             "PATH": os.pathsep.join([f"{home}/.local/bin", "/usr/bin", "/bin", *_folders_of("git", sys.executable)]),
             "TERM": "xterm",
+            "NOKOSU_EMBEDDER": "off",
             "NO_COLOR": "1",
             "LANG": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",

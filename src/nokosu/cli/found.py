@@ -99,6 +99,8 @@ def _marks(hit: Hit) -> list[str]:
     marks = [] if hit.status == "live" else [hit.status]
     marks += [f"in place of {hit.in_place_of}"] if hit.in_place_of else []
     marks += [f"{'weak: has only' if hit.weak else 'has'} {one_line(' '.join(hit.matched))}"] if hit.matched else []
+    marks += ["near in meaning"] if hit.meaning else []
+    marks += ["weak"] if hit.weak and not hit.matched else []
     marks += ["expired"] if hit.expired else []
     marks += [f"superseded by {hit.superseded_by}"] if hit.superseded_by else []
     marks += ["in conflict: nokosu show tells"] if hit.in_conflict else []

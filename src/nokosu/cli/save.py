@@ -12,6 +12,7 @@ from nokosu import limits
 from nokosu.cli import options, outcome, output, reading, start
 from nokosu.drafts import Draft
 from nokosu.errors import NokosuError
+from nokosu.semantic import process
 
 _HELP = f"""Save a memory and print its id.
 
@@ -46,3 +47,4 @@ def command(words: tuple[str, ...], file: Path | None, space: str | None, *, as_
         output.flush()
         with suppress(NokosuError):  # the memory is saved and said to be; the next save looks again
             memory.complete_project()
+        process.start_if_needed(memory.config)  # it is read for its meaning in the background

@@ -43,6 +43,7 @@ def _lines(status: Status, storages: Mapping[str, Sequence[str]]) -> list[tuple[
         ("records", f"{status.records:,}"),
         ("last written", status.last_written or ""),
         ("node", overview.told_of_node(status.node) if status.node is not None else ""),
+        ("meaning", overview.told_of_meaning(status.meaning) if status.meaning is not None else ""),
         *(line for space in status.spaces for line in _of_space(space, storages.get(space.name))),
     ]
 

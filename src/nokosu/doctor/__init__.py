@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 from nokosu.config import Config
-from nokosu.doctor import home, mesh, store
+from nokosu.doctor import home, meaning, mesh, store
 from nokosu.doctor.result import Result
 
 __all__ = ["Result", "examine"]
@@ -32,4 +32,4 @@ def examine(
     found = store.checks(config, sqlite)
     if any(result.level == "fail" and result.name == "store" for result in found) or not config.database.exists():
         return results + found
-    return results + found + mesh.examined(config, outside)
+    return [*results, *found, *meaning.checks(config), *mesh.examined(config, outside)]

@@ -24,6 +24,7 @@ from nokosu.mcp_server.tools import Tool
 from nokosu.mcp_server.worker import Worker
 from nokosu.nokosu import Nokosu
 from nokosu.records import Author
+from nokosu.semantic import process
 
 CLOSE_WAIT_S: Final = 0.3
 """How long leaving waits for a call that is still at work; it holds no lock then, or ends with its commit."""
@@ -87,6 +88,7 @@ class Desk:
         if self._has_written:
             self._has_written = False
             self._complete_project()
+            process.start_if_needed(self._config)  # what was saved is read for its meaning, now that nobody waits
         node_process.start_if_needed(self._config)
 
     def _complete_project(self) -> None:

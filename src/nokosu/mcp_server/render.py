@@ -143,6 +143,8 @@ def status(now: Status, *, wall_clock: WallClock = system_wall_clock) -> Reply:
     moment = wall_clock()
     if now.node is not None:
         lines.append(f"node: {overview.told_of_node(now.node)}")
+    if now.meaning is not None:
+        lines.append(f"search: {overview.told_of_meaning(now.meaning)}")
     told = [(space.name, delivery.told_of_space(space, moment)) for space in now.spaces]
     lines += [f"space {name}: {words}" for name, words in told if words]
     text = "\n".join(_one_line(line) for line in lines)
@@ -192,7 +194,9 @@ def _place(number: int, hit: Hit) -> _Place:
         *([f"project {hit.project}"] if hit.project else []),
         *(["from another project"] if hit.elsewhere else []),
         *([f"in place of {hit.in_place_of}"] if hit.in_place_of else []),
+        *(["near in meaning"] if hit.meaning and not hit.weak else []),
         *([f"{'weak, has only' if hit.weak else 'has'}: {' '.join(hit.matched)}"] if hit.matched else []),
+        *(["weak: only near in meaning"] if hit.meaning and hit.weak and not hit.matched else []),
         *([f"superseded by {hit.superseded_by}"] if hit.superseded_by else []),
         *([hit.status] if hit.status != "live" else []),
         *(["expired"] if hit.expired else []),

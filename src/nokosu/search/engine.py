@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct, structs
@@ -17,8 +17,9 @@ from msgspec import Struct, structs
 from nokosu import limits, times
 from nokosu.drafts import Filters
 from nokosu.fold import Status
-from nokosu.search import keyword, period, ranking, text
+from nokosu.search import keyword, meaning, period, ranking, text
 from nokosu.search.keyword import Asking, Candidate, Match, Matching
+from nokosu.search.meaning import Meaning, Near
 from nokosu.search.period import Span
 from nokosu.search.ranking import Ranked
 from nokosu.search.text import Terms
@@ -47,7 +48,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     """A query as the engine takes it: names resolved to numbers.
 
     `restrict` searches `project` alone; `elsewhere` is whether other projects are shown beside it; `apart` are projects
-    that are shown only when they are asked for by name. `only`, `hint` and `newest_first` are what the words say of time.
+    that are shown only when they are asked for by name. `only`, `hint` and `newest_first` are what the words say of time;
+    `meaning` is what knows the rest that they say.
     """
 
     filters: Filters
@@ -61,6 +63,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     only: Span | None = None
     hint: Span | None = None
     newest_first: bool = False
+    meaning: Meaning | None = None
 
     @property
     def reorders(self) -> bool:
@@ -104,10 +107,12 @@ def search(connection: Connection, query: str, asked: Asked) -> Found:
 
 
 def _search_a_time(connection: Connection, terms: Terms, asked: Asked, only: Span) -> Found:
-    """Search the memories of a time; where none holds a word, the latest of that time; where there are none, all of them."""
+    """Search the memories of a time; where none holds a word or answers by its meaning, the latest of that time; where there are
+    none, all of them.
+    """
     if terms.say_something:
         found = _search_words(connection, terms, asked)
-        if found.ranked:
+        if any(one.held or one.matched or not one.weak for one in found.ranked):
             return structs.replace(found, only=only)
     found = latest(connection, asked)
     if found.ranked:
@@ -119,10 +124,66 @@ def _search_a_time(connection: Connection, terms: Terms, asked: Asked, only: Spa
 def _search_words(connection: Connection, terms: Terms, asked: Asked) -> Found:
     if not (terms.words or terms.phrases):
         return Found((), 0, True, {}, has_words=False)
+    if asked.meaning is not None and terms.words and not terms.phrases:  # what is quoted is meant to the letter
+        found = _search_by_both(connection, keyword.shaped(connection, terms), asked, asked.meaning)
+        if found is not None:
+            return found
     tries = keyword.askings(connection, terms)
     if asked.project is None or asked.restrict or not asked.elsewhere:
         return _search_alone(connection, tries, asked)
     return _search_project_first(connection, tries, asked, asked.project)
+
+
+def _search_by_both(connection: Connection, asking: Asking, asked: Asked, known: Meaning) -> Found | None:
+    """Search by words and by meaning: the candidates of both, each with a score of both. None when the meaning is not known.
+
+    With a project, its memories come first, and those from elsewhere are looked for beside them.
+    """
+    own, everywhere = (_scope_expression(connection, asked, inside=inside) for inside in (True, False))
+    in_project = asked.project is not None
+    alone = not in_project or asked.restrict or not asked.elsewhere
+    scopes = [own] if alone else [own, everywhere]
+    matches = [keyword.narrowed(asking, scope) for scope in scopes]
+    founds = [keyword.matching(connection, match) for match in matches]
+    candidates: dict[int, Candidate] = {}
+    for match, found in zip(matches, founds, strict=True):
+        best = next(keyword.candidates(connection, match, found), ())
+        candidates |= {one.n: one for one in best[: limits.CANDIDATES]}
+    near = known.near(scopes, _how_many(asked), list(candidates))
+    if near is None:
+        return None
+    members = projects.members(connection, asked.project) if asked.project is not None and not alone else ()
+    inside, outside = _Look(connection, asked, asked.project), _Look(connection, asked, None)
+    for ranked in _by_both(connection, asking, candidates, near):
+        here = alone or ranked.row.project in members
+        (inside if here else outside).take([ranked])
+    counted = _count(connection, asked, matches[-1], founds[-1], [inside, outside])
+    newest_first = asked.newest_first
+    shown = ranking.merged(inside.passed, outside.passed, asked.filters.limit, newest_first=newest_first)
+    return _found(_answered(ranking.newer_above_older(shown), asking, asked), counted)
+
+
+def _how_many(asked: Asked) -> int:
+    """How many of the nearest memories are asked for: more, where the rows will show that some are of another time."""
+    filters = asked.filters
+    timed = asked.only is not None or filters.since is not None or filters.until is not None
+    return meaning.NEAREST_OF_A_TIME if timed else max(meaning.NEAREST, filters.limit)
+
+
+def _by_both(
+    connection: Connection, asking: Asking, candidates: Mapping[int, Candidate], near: Mapping[int, Near]
+) -> list[Ranked]:
+    """The candidates by words and by meaning, without what is noise, best first."""
+    assert asking.scales is not None
+    scored = []
+    for n in {**candidates, **near}:
+        by_words, by_meaning = candidates.get(n, Candidate(n, 0.0)), near.get(n)
+        if not meaning.is_noise(by_words.held, by_meaning):
+            share = by_words.score / asking.scales.attainable
+            scored.append((meaning.score(share, by_meaning), by_words.held, n))
+    scored.sort(key=lambda one: (-one[0], one[2]))
+    rows = reading.rows_by_number(connection, [n for _, _, n in scored])
+    return [Ranked(rows[n], score, held=held, near=near.get(n)) for score, held, n in scored if n in rows]
 
 
 def latest(connection: Connection, asked: Asked) -> Found:

@@ -95,7 +95,7 @@ def askings(connection: Connection, terms: Terms) -> Iterator[Asking]:
     if few and (phrases or words):
         yield Asking(_text_only(_all_of([*phrases, *words])), _texts(terms))
     if len(terms.tokens) > 1 or (words and not few):
-        yield _shaped(connection, terms, phrases)
+        yield shaped(connection, terms)
 
 
 def _texts(terms: Terms) -> tuple[str, ...]:
@@ -198,8 +198,9 @@ def _window(connection: Connection, expression: str, matches: int | None) -> int
     return max(newest - int(limits.MATCHES_RANKED_MAX / density), 0) if density else 0
 
 
-def _shaped(connection: Connection, terms: Terms, phrases: list[str]) -> Asking:
+def shaped(connection: Connection, terms: Terms) -> Asking:
     """`(rare) OR ((rare) AND (common))` for the tokens of a query, and its phrases beside it."""
+    phrases = [phrase.expression for phrase in terms.phrases]
     newest = _newest(connection)
     budget = _budget(newest)
     counts = {token: _commonness(connection, _text_only(token.expression), budget, newest) for token in terms.tokens}

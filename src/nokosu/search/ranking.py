@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from nokosu import limits
+from nokosu.search.meaning import DEVIATION_MIN, Near
 from nokosu.store.reading import MemoryRow
 
 ELSEWHERE_SHARE_MAX: Final = 0.3  # of the places, kept for stronger hits from other projects
@@ -25,7 +26,8 @@ class Ranked(Struct, frozen=True):
     """A memory found, its score, and the one that supersedes it, if that is not hidden.
 
     `held` are the tokens it was found by; `share`, told by them, is how much of the query it holds, from 0 to 1, and `matched`
-    those words; `weak` says that it is too little for an answer. `in_place_of` is the superseded memory that was found by them.
+    those words; `near` is how near its meaning is, where that is known; `weak` says that neither is enough for an answer.
+    `in_place_of` is the superseded memory that was found by them.
     """
 
     row: MemoryRow
@@ -37,6 +39,12 @@ class Ranked(Struct, frozen=True):
     matched: tuple[str, ...] = ()
     weak: bool = False
     in_place_of: str | None = None
+    near: Near | None = None
+
+    @property
+    def by_meaning(self) -> bool:
+        """Whether it is here for what it means, as its words alone would not make it an answer."""
+        return self.near is not None and self.near.deviation >= DEVIATION_MIN and not _holds_enough(self)
 
 
 def best_first(found: Sequence[Ranked], *, newest_first: bool = False) -> list[Ranked]:
@@ -114,7 +122,13 @@ def rounded(score: float) -> float:
 
 
 def _is_weak(one: Ranked) -> bool:
-    return one.share <= (ELSEWHERE_ANSWER_SHARE if one.elsewhere else ANSWER_SHARE) + _TOLERANCE
+    """Whether it is no answer: neither by its words nor, in the project, by its meaning."""
+    means_it = one.near is not None and one.near.answers and not one.elsewhere
+    return not means_it and not _holds_enough(one)
+
+
+def _holds_enough(one: Ranked) -> bool:
+    return one.share > (ELSEWHERE_ANSWER_SHARE if one.elsewhere else ANSWER_SHARE) + _TOLERANCE
 
 
 def _best_first(one: Ranked) -> tuple[float, int, int, str]:

@@ -38,13 +38,15 @@ class Scales(Struct, frozen=True):
     """What weighs the candidates of one query.
 
     `rarities` are of the tokens that were asked for, `phrases` the number of each in the FTS5 expression. `words` are those of
-    the query that count, each with the places of its tokens; `always` are quoted phrases, which each candidate holds.
+    the query that count, each with the places of its tokens; `always` are quoted phrases, which each candidate holds. No score is
+    above `attainable`.
     """
 
     rarities: tuple[float, ...]
     phrases: bytes
     words: tuple[tuple[Word, tuple[int | None, ...]], ...]
     always: tuple[str, ...] = ()
+    attainable: float = 1.0
 
     def weigh(self, told: bytes) -> tuple[float, int]:
         """A memory's score by what `tell` told of it, and which tokens it holds, a bit for each."""
@@ -88,7 +90,26 @@ def scales(terms: Terms, numbers: Mapping[Token, int], counts: Mapping[Token, in
         phrases=array(_TOLD, numbers.values()).tobytes(),
         words=words,
         always=tuple(phrase.text for phrase in terms.phrases),
+        attainable=_attainable(words, counts, memories),
     )
+
+
+def _attainable(
+    words: Sequence[tuple[Word, tuple[int | None, ...]]], counts: Mapping[Token, int], memories: int
+) -> float:
+    """What a memory would score that says all of a query's words over and over. A word that no memory has counts as the rarest
+    there is, and of a run of characters each pair that none has.
+    """
+    total = 0.0
+    for word, places in words:
+        there = [
+            _rarity(counts[token], memories)
+            for token, place in zip(word.tokens, places, strict=True)
+            if place is not None
+        ]
+        absent = len(places) - len(there) if word.wholes == 0 else int(not there)
+        total += sum(there) + absent * _rarity(0, memories)
+    return max(total, _RARITY_MIN) * (SATURATION + 1)
 
 
 def tell(api: apsw.FTS5ExtensionApi, phrases: bytes) -> bytes:

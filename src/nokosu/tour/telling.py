@@ -15,7 +15,7 @@ _KEPT: Final = ("PATH", "HOME", "LANG", "PYTHONPATH", "TERM")
 def environ(home: Path, agent: str = "") -> dict[str, str]:
     """The environment of a process of the tour: its own identity, a throwaway home, and nothing of the caller's."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "NOKOSU_HOME": str(home), "NOKOSU_AGENT": agent}
+    return {**kept, "NOKOSU_HOME": str(home), "NOKOSU_AGENT": agent, "NOKOSU_EMBEDDER": "off"}
 
 
 def short(text: str, width: int = 60) -> str:
