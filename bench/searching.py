@@ -46,6 +46,12 @@ def searching(stores: dict[int, Store], goal_size: int) -> list[Figure]:
     return figures
 
 
+def questions(store: Store, count: int) -> list[str]:
+    """Questions of 16 words about notes of a store."""
+    corpus, pick = Corpus(SEED), random.Random(SEED)
+    return [corpus.question(pick.choice(store.sample)) for _ in range(count)]
+
+
 def _kinds(store: Store) -> list[_Kind]:
     corpus, pick = Corpus(SEED), random.Random(SEED)
 

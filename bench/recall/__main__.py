@@ -18,9 +18,10 @@ from bench.recall.measures import Outcome
 from bench.recall.report import Measured
 from bench.recall.sets import Labelled
 from bench.recall.variants import Variant
+from nokosu.semantic import known
 
 _BESIDE: Final = Path(__file__).parents[3] / "shared" / "bench-data"
-_VARIANTS: Final[tuple[Variant, ...]] = (variants.BareFullText(), variants.Default())
+_VARIANTS: Final[tuple[Variant, ...]] = (variants.BareFullText(), variants.Default(), variants.Semantic())
 
 
 def main() -> int:
@@ -32,6 +33,9 @@ def main() -> int:
             continue
         for variant in _VARIANTS:
             if options.variant and variant.name not in options.variant:
+                continue
+            if isinstance(variant, variants.Semantic) and not variant.is_installed():
+                print(f"not installed, left out: {variant.name}, {known.INSTALL}", file=sys.stderr)
                 continue
             outcomes = _asked(labelled, variant, misses=options.misses)
             measured.append(Measured(labelled.name, variant.name, tuple(outcomes)))

@@ -39,7 +39,7 @@ def _legend(variants: Sequence[str]) -> list[str]:
         lines.append(f'<text x="{x + 15}" y="45" font-size="12">{escape(variant)}</text>')
         x += 40 + 8 * len(variant)
     lines.append(f'<path d="M{x} 36v10" stroke="{_GOAL}" stroke-width="2"/>')
-    return [*lines, f'<text x="{x + 8}" y="45" font-size="12">goal of the default</text>']
+    return [*lines, f'<text x="{x + 8}" y="45" font-size="12">goal of [semantic]</text>']
 
 
 def _kind(kind: str, top: int, values: Mapping[str, Mapping[str, float]], goal: float | None) -> list[str]:

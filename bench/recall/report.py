@@ -14,6 +14,7 @@ from bench.recall.measures import Outcome, Summary
 from bench.report import as_markdown
 
 ALL: Final = "all with an answer"
+SEMANTIC: Final = "[semantic]"
 AGENT_NOTES: Final = "agent-notes, report half"
 _COLUMNS: Final = (
     ("hit@1", "hit_1"), ("hit@5", "hit_5"), ("hit@10", "hit_10"), ("R@5", "recall_5"), ("R@10", "recall_10"), ("MRR", "mrr"),
@@ -34,24 +35,30 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the default is to reach: on which sets, of which kind of question, by which measure."""
+    """What the default and `[semantic]` are to reach: on which sets, of which kind of question, by which measure; None where words
+    alone promise nothing.
+    """
 
     set: str
     kind: str
     measure: str
-    least: float
+    default: float | None
+    semantic: float
 
 
 GOALS: Final = (
-    *(Goal("agent-notes", kind, "hit@5", 0.95) for kind in ("keyword", "identifier", "ja")),
-    Goal("agent-notes", "question", "hit@5", 0.98),
-    Goal("agent-notes", "question", "MRR", 0.93),
-    Goal("agent-notes", "superseded", "in order", 1.0),
-    Goal("agent-notes", "temporal", "hit@5", 0.93),
-    Goal("agent-notes", "unanswered", "no strong hit", 0.8),
-    Goal("devmembench", ALL, "R@5", 0.9),
-    Goal("devmembench", ALL, "MRR", 0.87),
-    Goal("coding-agent-life", ALL, "R@5", 1.0),
+    *(Goal("agent-notes", kind, "hit@5", 0.95, 0.98) for kind in ("keyword", "identifier", "ja")),
+    Goal("agent-notes", "question", "hit@5", 0.98, 0.99),
+    Goal("agent-notes", "question", "MRR", 0.93, 0.95),
+    Goal("agent-notes", "paraphrase", "hit@5", None, 0.72),
+    Goal("agent-notes", "paraphrase", "MRR", None, 0.50),
+    Goal("agent-notes", "crosslingual", "hit@5", None, 0.90),
+    Goal("agent-notes", "superseded", "in order", 1.0, 1.0),
+    Goal("agent-notes", "temporal", "hit@5", 0.93, 0.93),
+    Goal("agent-notes", "unanswered", "no strong hit", 0.8, 0.8),
+    Goal("devmembench", ALL, "R@5", 0.9, 0.93),
+    Goal("devmembench", ALL, "MRR", 0.87, 0.88),
+    Goal("coding-agent-life", ALL, "R@5", 1.0, 1.0),
 )
 
 
@@ -97,11 +104,15 @@ def write_page(path: Path, measured: Sequence[Measured]) -> None:
     """Put the figures in their place on the page, and draw its chart."""
     parts = [
         "Goals of the default, on each half:\n",
-        as_markdown(_goals(measured)),
+        as_markdown(_goals(measured, "default")),
+        "\nGoals of `[semantic]`:\n",
+        as_markdown(_goals(measured, SEMANTIC)),
         "\nAll figures:\n",
         as_markdown(_rows(measured)),
         "\nThe default against the bare FTS5 table, per question, with the 95 % interval of the paired bootstrap:\n",
-        *_against_floor(measured),
+        *_against(measured, "default", "bare FTS5"),
+        "\n`[semantic]` against the default, likewise:\n",
+        *_against(measured, SEMANTIC, "default"),
     ]
     figures = "\n".join([_MARKS[0], "", *parts, "", _MARKS[1]])
     path.write_text(_FIGURES.sub(lambda _: figures, path.read_text()))
@@ -128,10 +139,13 @@ def _cell(found: Summary, name: str) -> str:
     return "" if value is None else f"{value:.3f}".removeprefix("0") if value < 1 else "1.00"
 
 
-def _goals(measured: Sequence[Measured]) -> list[list[str]]:
+def _goals(measured: Sequence[Measured], variant: str) -> list[list[str]]:
     rows = [["set", "kind", "measure", "goal", "development half", "report half", "all", ""]]
     for goal in GOALS:
-        of_set = {one.set: one for one in measured if one.variant == "default" and one.set.startswith(goal.set)}
+        least = goal.semantic if variant == SEMANTIC else goal.default
+        if least is None:
+            continue
+        of_set = {one.set: one for one in measured if one.variant == variant and one.set.startswith(goal.set)}
         halves = [
             _value(goal, [one])
             for half in ("development", "report")
@@ -140,9 +154,9 @@ def _goals(measured: Sequence[Measured]) -> list[list[str]]:
         whole = _value(goal, list(of_set.values()))
         if whole is not None:
             decides = halves[1] if halves[1] is not None and goal.set == "agent-notes" else whole
-            verdict = "met" if decides >= goal.least else "**missed**"
+            verdict = "met" if decides >= least else "**missed**"
             shown = ["" if value is None else f"{value:.3f}" for value in (*halves, whole)]
-            rows.append([goal.set, goal.kind, goal.measure, f"≥ {goal.least:.2f}", *shown, verdict])
+            rows.append([goal.set, goal.kind, goal.measure, f"≥ {least:.2f}", *shown, verdict])
     return rows
 
 
@@ -154,10 +168,10 @@ def _value(goal: Goal, measured: Sequence[Measured | None]) -> float | None:
     return value
 
 
-def _against_floor(measured: Sequence[Measured]) -> list[str]:
-    floors = {one.set: one for one in measured if one.variant != "default"}
-    ours = [one for one in measured if one.variant == "default" and one.set in floors]
-    return [f"- {one.set}: {_difference(one, floors[one.set])}" for one in ours]
+def _against(measured: Sequence[Measured], variant: str, other: str) -> list[str]:
+    others = {one.set: one for one in measured if one.variant == other}
+    ours = [one for one in measured if one.variant == variant and one.set in others]
+    return [f"- {one.set}: {_difference(one, others[one.set])}" for one in ours]
 
 
 def _difference(one: Measured, other: Measured) -> str:
@@ -178,5 +192,5 @@ def _chart(measured: Sequence[Measured]) -> str:
         one.variant: {kind: measures.summary(found).hit_5 for kind, found in _kinds(one).items()} for one in chosen
     }
     kinds = [kind for kind in _kinds(chosen[0]) if kind not in (ALL, "unanswered")] if chosen else []
-    goals = {goal.kind: goal.least for goal in GOALS if goal.set == "agent-notes" and goal.measure == "hit@5"}
+    goals = {goal.kind: goal.semantic for goal in GOALS if goal.set == "agent-notes" and goal.measure == "hit@5"}
     return chart.draw("hit@5 on agent-notes, report half", kinds, values, goals)

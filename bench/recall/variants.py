@@ -1,12 +1,14 @@
 """What is compared: ways to save a set's notes and to ask its questions.
 
-`Default` is nokosu as it is installed, through its public door. `BareFullText` is the floor: one FTS5 table as most programs make it,
+`Default` is nokosu as it is installed, through its public door, and `Semantic` the same with the extra and its embedder, a process of
+its own. `BareFullText` is the floor: one FTS5 table as most programs make it,
 asked for any of the question's words.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,9 +23,16 @@ from bench.recall.sets import Labelled, Note, Question
 from nokosu import limits
 from nokosu.config import Config
 from nokosu.drafts import Draft, Query
+from nokosu.memory import Hits
 from nokosu.nokosu import Nokosu
 from nokosu.records import Author
+from nokosu.semantic import known, process
+from nokosu.semantic.client import BY_WORDS, Embedder
+from nokosu.semantic.wire import State
 from nokosu.testing import ManualClock, SeededRandom
+
+_READ_SECONDS_MAX: Final = 3600
+_TRIES: Final = 50
 
 Ask = Callable[[Question, bool], Answer]
 """Answers a question; with superseded memories shown too, if that is asked."""
@@ -43,7 +52,7 @@ class Variant(Protocol):
 class Default:
     """nokosu with keywords alone."""
 
-    name: Final = "default"
+    name: str = "default"
 
     @contextmanager
     def opened(self, labelled: Labelled, folder: Path) -> Iterator[Ask]:
@@ -53,7 +62,7 @@ class Default:
 
         def ask(question: Question, with_superseded: bool) -> Answer:
             if question.project not in doors:
-                config = _config(folder, "claude-code", question.project)
+                config = self._config(folder, question.project)
                 doors[question.project] = Nokosu(config, wall_clock=ManualClock(labelled.now_ms))
             query = Query(
                 text=question.text,
@@ -61,7 +70,7 @@ class Default:
                 limit=_limit(labelled),
                 include_superseded=with_superseded,
             )
-            hits = doors[question.project].search(query).hits
+            hits = self._answered(doors[question.project], query).hits
             return Answer(_each_once(units[hit.id] for hit in hits), sum(not hit.weak for hit in hits))
 
         try:
@@ -69,6 +78,47 @@ class Default:
         finally:
             for door in doors.values():
                 door.close()
+
+    def _config(self, folder: Path, project: str | None) -> Config:
+        return _config(folder, "claude-code", project)
+
+    def _answered(self, door: Nokosu, query: Query) -> Hits:
+        return door.search(query)
+
+
+class Semantic(Default):
+    """nokosu with the extra `[semantic]`."""
+
+    name = "[semantic]"
+
+    @staticmethod
+    def is_installed() -> bool:
+        """Whether the extra is here, with both models."""
+        return all(model.is_installed for model in known.MODELS)
+
+    @contextmanager
+    def opened(self, labelled: Labelled, folder: Path) -> Iterator[Ask]:
+        """Questions begin when the embedder has read every note."""
+        with super().opened(labelled, folder) as ask:
+            embedder = Embedder(self._config(folder, None))
+            try:
+                wait_until_read(self._config(folder, None), embedder, len({note.key for note in labelled.notes}))
+                yield ask
+            finally:
+                embedder.stop()
+
+    def _config(self, folder: Path, project: str | None) -> Config:
+        return msgspec.structs.replace(super()._config(folder, project), starts_embedder=True)
+
+    def _answered(self, door: Nokosu, query: Query) -> Hits:
+        """The answer by meaning; on a busy machine a question may have to be asked again."""
+        notes: tuple[str, ...] = ()
+        for _ in range(_TRIES):
+            hits = door.search(query)
+            if not any(note.startswith(BY_WORDS) for note in hits.notes):
+                return hits
+            notes = hits.notes
+        raise RuntimeError(f"no answer by meaning: {notes}")
 
 
 class BareFullText:
@@ -102,6 +152,18 @@ class BareFullText:
             yield ask
         finally:
             connection.close()
+
+
+def wait_until_read(config: Config, embedder: Embedder, notes: int) -> State:
+    """Start the embedder, and wait until it has vectors of all notes; how it is then."""
+    until = time.monotonic() + _READ_SECONDS_MAX
+    while (state := embedder.state()) is None or state.pending or state.memories < notes:
+        if state is None:
+            process.start_if_needed(config)
+        if time.monotonic() > until or process.last_words(config):
+            raise RuntimeError(f"the embedder has not read the notes: {state} {process.last_words(config)}")
+        time.sleep(0.2)
+    return state
 
 
 def _saved(labelled: Labelled, folder: Path) -> dict[str, str]:
