@@ -12,11 +12,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nokosu.store.connection import Database
 from tests.cli.processes import NOKOSU, Done, Inside, Shell
+from tests.homes import eventually
 
 LINE = re.compile(r"^  nokosu join (\S+) ([0-9A-Z]{4}-[0-9A-Z]{4})$", re.MULTILINE)
 
@@ -278,9 +280,14 @@ def test_with_nodes_a_join_ends_when_everything_is_there_and_devices_tells_who_i
         assert invited.code == 0, invited.err
         assert (joined.code, joined.out) == (0, "desk joined personal: 2 devices, 2 memories here\n"), joined.err
         assert "Not everything has arrived yet" not in joined.err
-        there = next(row for row in desk("devices", "--json").json if not row["this"])
+
+        def told() -> dict[str, Any]:
+            return next(row for row in desk("devices", "--json").json if not row["this"])
+
+        there = told()
         assert (there["name"], there["reachable"], there["version"]) == ("laptop", True, "0.1.0")
-        assert abs(there["clock_offset_ms"]) < 5000
+        eventually(lambda: told()["clock_offset_ms"] is not None)  # as soon as it was heard live
+        assert abs(told()["clock_offset_ms"]) < 5000
         assert "connected" in desk("devices").out
     finally:
         for shell in (laptop, desk):
