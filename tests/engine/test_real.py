@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -342,6 +343,13 @@ def renamed(old: bytes, new: bytes) -> Callable[[Path], object]:
     return spoil
 
 
+def by_an_older_compiler(path: Path) -> None:
+    """The same for the compiler, whichever has built it here: its version is followed by its commit."""
+    changed, count = re.subn(rb"1\.\d\d\.0([0-9a-f]{40})", rb"1.80.0\1", path.read_bytes())
+    assert count
+    path.write_bytes(changed)
+
+
 @pytest.mark.parametrize("name", plugins.LIBRARIES)
 @pytest.mark.parametrize(
     "case",
@@ -351,7 +359,7 @@ def renamed(old: bytes, new: bytes) -> Callable[[Path], object]:
         (lambda path: path.write_bytes(b"no library" * 1000), "the plugin {} cannot be loaded (invalid ELF header)"),
         (lambda path: shutil.copy("/lib64/ld-linux-x86-64.so.2", path), "the plugin {} cannot be loaded ("),
         (renamed(b"v1.10.2-release", b"v1.10.1-release"), "the plugin {} is of Zenoh 1.10.1, and zenohd of 1.10.2"),
-        (renamed(b"1.95.05980761", b"1.94.05980761"), "the plugin {} was built by Rust 1.94.0 commit 5980"),
+        (by_an_older_compiler, "the plugin {} was built by Rust 1.80.0 commit "),
     ],
     ids=["missing", "short", "none", "another", "version", "compiler"],
 )
