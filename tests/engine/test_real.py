@@ -218,8 +218,11 @@ def test_other_keys_and_the_admin_space_are_shut(start: Start, connect: Connect,
     served = session.declare_queryable("nokosu/1/ffff/**", lambda query: query.reply("nokosu/1/ffff/x", b"no"))
     assert get(other, "nokosu/1/ffff/**") == {}
     assert [key for key in get(other, f"@/{settings.zid}/**") if settings.zid in key] == []
-    assert get(other, f"@/{settings.zid}/router") == {}
-    assert len(get(other, f"@/{settings.zid}/router/linkstate/*")) > 0, "the graph alone is told, through the socket"
+    for part in ("linkstate/*", "linkstate/**", "queryable/**", "route/successor/**", "*"):
+        assert get(other, f"@/{settings.zid}/router/{part}") == {}
+    told = get(other, f"@/{settings.zid}/router")
+    assert list(told) == [f"@/{settings.zid}/router"], "its own state alone is told, through the socket"
+    assert {one["whatami"] for one in json.loads(*told.values())["sessions"]} == {"client"}
     other.put(f"@/{settings.zid}/router/config/plugins/rest", b"{}")
     served.undeclare()  # type: ignore[no-untyped-call]
 
@@ -244,7 +247,7 @@ def test_a_member_comes_in_by_tls_and_nobody_else(
 
     member = connect(endpoint, **certificate(tls))
     assert get(member, f"{KEYS}/rec/*") == {f"{KEYS}/rec/a": b"1"}
-    assert get(member, f"@/{settings.zid}/router/linkstate/*") == {}
+    assert get(member, f"@/{settings.zid}/router") == {}
     secret = os.urandom(32)
     stranger = certificates.mint(
         [Secret(key_id(secret), 0, secret)], Secret(key_id(secret), 0, secret), bytes(16), now_ms=system_wall_clock()

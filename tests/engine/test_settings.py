@@ -79,8 +79,9 @@ def test_plugins_come_from_one_folder_and_rest_is_never_among_them() -> None:
 def test_members_may_do_everything_in_their_space_but_delete() -> None:
     access = made()["access_control"]
     assert (access["enabled"], access["default_permission"]) == (True, "deny")
-    rule, graph = access["rules"]
-    assert graph["messages"] == ["query", "reply"]
+    rule, state = access["rules"]
+    assert state["messages"] == ["query", "reply"]
+    assert state["key_exprs"] == ["@/" + made()["id"] + "/router"], "the rest of the admin space can stop it for good"
     assert rule["permission"] == "allow"
     assert rule["flows"] == ["ingress", "egress"]
     assert rule["key_exprs"] == [f"{keys.space(SPACE)}/**", "@-digest/**", "@zid/**"]
@@ -91,7 +92,7 @@ def test_members_may_do_everything_in_their_space_but_delete() -> None:
     everybody, socket = access["subjects"]
     assert access["policies"] == [
         {"rules": [rule["id"]], "subjects": [everybody["id"]]},
-        {"rules": [graph["id"]], "subjects": [socket["id"]]},
+        {"rules": [state["id"]], "subjects": [socket["id"]]},
     ]
     assert set(everybody) == {"id"}, "everybody that TLS lets in"
     assert socket["link_protocols"] == ["unixsock-stream"]

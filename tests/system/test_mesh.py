@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import NamedTuple
@@ -131,6 +132,11 @@ def test_a_link_that_works_one_way_only_loses_nothing(trio: Trio, ledger: Ledger
     ledger.check(*trio)
 
 
+def knows_where(host: Host, other: Host) -> bool:
+    """Whether its node was told the present address of the other one."""
+    return any(told.startswith(f"{other.address}:") for told in host.peers()[other.name]["addresses"])
+
+
 def test_two_devices_that_both_moved_find_each_other_through_the_third(trio: Trio, ledger: Ledger) -> None:
     trio.laptop.move_to(21)
     trio.desktop.move_to(22)
@@ -138,6 +144,8 @@ def test_two_devices_that_both_moved_find_each_other_through_the_third(trio: Tri
     ledger.save(trio.desktop, 5)
     settled(*trio)
     ledger.check(*trio)
+    eventually(partial(knows_where, trio.laptop, trio.desktop))
+    eventually(partial(knows_where, trio.desktop, trio.laptop))
     trio.nas.ok("node", "stop")
     reach(trio.laptop, trio.desktop)
     ledger.save(trio.laptop, 5)

@@ -209,6 +209,7 @@ class SpaceRunner:
         wanted = opened
         planned_at = addresses_at = self._means.monotonic()
         slept = _Slept(self._means.wall_clock, planned_at)
+        seen = session.here()
         self._is_stale = True  # what was written since the plan was read
         while not self._is_stopping:
             self._wake.clear()
@@ -218,8 +219,9 @@ class SpaceRunner:
                 self._engine.check()
             session.look(now)
             was_asleep = slept.since_last(now)
-            if was_asleep or now >= addresses_at + limits.ADDRESSES_EVERY_SECONDS:
-                addresses_at = now
+            here = session.here()
+            if was_asleep or here != seen or now >= addresses_at + limits.ADDRESSES_EVERY_SECONDS:
+                addresses_at, seen = now, here  # who comes or goes may do so because we have moved
                 self._look_where_we_are(session, was_asleep=was_asleep)
             if now >= planned_at + (_PLAN_SECONDS_MIN if self._is_stale else _PLAN_SECONDS):
                 self._is_stale, planned_at = False, now

@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -29,6 +28,7 @@ from typing import Any, Final
 # depends on it, so a wrong clock may pass. Ten years, in milliseconds.
 os.environ.setdefault("UHLC_MAX_DELTA_MS", "315360000000")
 
+import msgspec
 import zenoh
 
 from nokosu import limits
@@ -41,10 +41,7 @@ _CLOSE_SECONDS: Final = 1.0
 _SOCKET: Final = "unixsock-stream"
 _NANOS: Final = 1_000_000_000
 _STAMP_MAX: Final = (1 << 64) - (1 << 33)  # two seconds before the end of Zenoh's time: beyond it Zenoh panics
-_GRAPH_SECONDS: Final = 1.0
-_NODE: Final = re.compile(
-    r'^\s*[0-9]+ \[ label = "([0-9a-f]+)" ]', re.MULTILINE
-)  # of a graph in DOT; edges are left out
+_STATE_SECONDS: Final = 1.0
 _BLOCK: Final = zenoh.CongestionControl.BLOCK
 _OTHERS: Final = zenoh.Locality.REMOTE
 
@@ -163,17 +160,21 @@ class ZenohTransport:
         return any(away)
 
     def _connected(self) -> set[str] | None:
-        """The routers that are reached: those with a link to us, or all that the zenohd beside us has a way to, which it tells
-        only through its socket; None when it does not.
+        """The routers with a link to us, or to the zenohd beside us, which it tells only through its socket; None when it does
+        not.
+
+        Of the admin space only the router itself is asked. With 1.10.2 a question for its graph (`linkstate`), its tables or
+        a route can stop it for good, whoever declares anything meanwhile: it answers while it holds a lock that the answer
+        takes again (eclipse-zenoh/zenoh#2619). On a busy machine 5 of 48 starts of a hub ended so.
         """
         if self._engine is None:
             return {link.node for link in self.links()}
         found: set[str] = set()
         with suppress(zenoh.ZError):
             for router in self._questions.info.routers_zid():
-                for reply in self._questions.get(f"@/{router}/router/linkstate/*", timeout=_GRAPH_SECONDS):
+                for reply in self._questions.get(f"@/{router}/router", timeout=_STATE_SECONDS):
                     if reply.ok is not None:
-                        found.update(_NODE.findall(reply.ok.payload.to_string()))
+                        found |= _routers(reply.ok.payload.to_bytes()) | {str(router)}
         return found or None
 
     def close(self) -> bool:
@@ -273,6 +274,24 @@ class _mapped:  # noqa: N801 - reads as a statement
         if isinstance(error, zenoh.ZError):
             reason = str(error).partition(" at /")[0]
             raise MeshError(f"mesh: {self._what} failed ({reason})", hint="nokosu doctor") from error
+
+
+class _Session(msgspec.Struct):
+    peer: str
+    whatami: str
+
+
+class _State(msgspec.Struct):
+    sessions: list[_Session]
+
+
+def _routers(state: bytes) -> set[str]:
+    """The routers that one is connected with, of what it tells of itself."""
+    try:
+        found = msgspec.json.decode(state, type=_State)
+    except msgspec.MsgspecError:
+        return set()
+    return {one.peer for one in found.sessions if one.whatami == "router"}
 
 
 def _ntp64(stamp: zenoh.Timestamp) -> int:
