@@ -407,6 +407,36 @@ def test_a_text_that_is_kept_here_for_its_time_is_put_into_no_storage(make_mesh:
     assert state(sleeper).lacking == 0
 
 
+def test_a_text_that_a_restore_has_saved_from_a_purge_is_put_again(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh(apart=True)
+    keeper, other = mesh.hosts
+    storage = mesh.storages[0]
+    memory = save(mesh, keeper, "wanted after all")
+    save_many(mesh, keeper, 40)
+    mesh.settle()
+    other.memory.forget(memory)
+    mesh.tell(other)
+    mesh.settle()
+    mesh.stop_storage(storage)
+    keeper.memory.restore(memory)
+    mesh.tell(keeper)
+    mesh.crash(keeper)
+    mesh.start_storage(storage)
+    for host in mesh.hosts:
+        host.clock.skew_ms = 31 * DAY_MS
+    purge(mesh, other, memory)
+    mesh.advance(200)
+    assert without_text(storage, other) > 0
+    mesh.crash(other)
+    mesh.start(keeper)
+    mesh.advance(90)
+    taken = [record for record in records_in(storage, keeper) if record.core.memory == memory and record.body is None]
+    assert Kind.SAVE not in [record.core.kind for record in taken]
+    mesh.start(other)
+    mesh.settle()
+    assert visible(other)[memory][:2] == (Status.FORGOTTEN, "wanted after all")
+
+
 # Announcements and the secret -----------------------------------------------------------------------------------------
 
 

@@ -71,4 +71,4 @@ def test_a_store_from_before_the_mesh_is_its_devices_own_and_can_be_shared(tmp_p
                 assert [member.own for member in roster.members(connection, space)] == [True]
         assert [record.core.memory for record in store.records()] == ["0" * 12]
         assert [problem.what for problem in verify(store.database).problems] == ["not in the index"]
-        assert store.database.rows("PRAGMA user_version") == [(1006,)]
+        assert store.database.rows("PRAGMA user_version") == [(1007,)]

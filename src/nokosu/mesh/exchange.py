@@ -363,8 +363,8 @@ class Exchange:
 
     def _open_stored(self, sample: Sample, about: About, circle: Circle, now: float) -> Arrived | None:
         """What lies in a storage: a record of the roster that tells a secret, or something to be noted."""
+        self._storages.heard(sample.get)
         if about == About.ROSTER:
-            self._storages.heard(sample.get)
             return self._receiver.open(sample, circle)
         if about == About.AUDIT:
             self._storages.saw(sample, circle.keyring)

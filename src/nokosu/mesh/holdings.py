@@ -165,15 +165,10 @@ def _first_of(connection: Connection, space: Space, log: bytes, first: int, last
 
 def owed(connection: Connection, space: Space) -> list[str]:
     """The names of all records whose text is here, though somebody may have taken it from a storage: a purge of their
-    memory is here as well, which does not count.
+    memory is here as well, which does not count, or not any more.
     """
-    rows = connection.rows(
-        "SELECT CAST(record.header AS BLOB), record.memory FROM log JOIN record ON record.log = log.n "
-        "WHERE log.space = ? AND record.cut",
-        (space.n,),
-    )
-    memories = {memory for header, memory in rows if records.read_core(header).kind == Kind.PURGE}
-    found = [head for memory in sorted(memories) for head in scrubbed.kept(connection, space.n, memory)]
+    memories = scrubbed.purged_in_vain(connection, space.n)
+    found = [head for memory in memories for head in scrubbed.kept(connection, space.n, memory)]
     return [keys.tail(head.log, head.seq, head.hash) for head in found]
 
 

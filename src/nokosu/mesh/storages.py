@@ -155,7 +155,7 @@ class Storages:
         return self._asked[get].stored.zid
 
     def heard(self, get: int | None) -> None:
-        """An answer to that question came: it is not silent."""
+        """An answer to that question came, whatever it is: it is not silent."""
         asked = self._asked.get(get or 0)
         if asked is not None:
             asked.since = self._monotonic()
@@ -164,7 +164,6 @@ class Storages:
         """A device's announcement lies there, whatever it may say."""
         asked = self._asked.get(sample.get or 0)
         if asked is not None:
-            asked.since = self._monotonic()
             asked.stored.looking[device] = sample.stamp
 
     def found_own(self, get: int, counter: int) -> None:
@@ -189,7 +188,6 @@ class Storages:
         asked = self._asked.get(sample.get or 0)
         if asked is None or asked.audit is None or asked.audit not in asked.stored.audits:
             return
-        asked.since = self._monotonic()
         audit = asked.audit
         tail = audit.tail(sample.key)
         if tail is None:

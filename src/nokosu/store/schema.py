@@ -65,6 +65,14 @@ def m006_embeddings(connection: Connection) -> None:
     connection.run(_EMBEDDINGS)
 
 
+def m007_purges(connection: Connection) -> None:
+    """Where the purges are, counted or not."""
+    connection.run(f"CREATE INDEX record_purge ON record (log, memory) WHERE {MAY_PURGE}")
+
+
+# What is true of each purge: its kind stands in its header. An author may be called so as well, so the header decides.
+MAY_PURGE: Final = "instr(header, x'7075726765')"  # "purge"
+
 # STRICT: a value of another type than its column's is a bug when it is written, and damage when it is read.
 _TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) WITHOUT ROWID, STRICT;
@@ -197,6 +205,7 @@ INSERT INTO word (word, rank) VALUES ('secure-delete', 1);
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     m001_tables, m002_mesh, m003_what_was_erased, m004_starts, m005_tips, m006_embeddings,
+    m007_purges,
 )  # fmt: skip
 MAJOR: Final = 1
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from nokosu import limits
+from nokosu import limits, records
 from nokosu.fold import Status
+from nokosu.records import Kind
 from nokosu.store.index import ERASED
 from nokosu.store.log import Head
+from nokosu.store.schema import MAY_PURGE
 from nokosu.store.sqlite import Connection
 
 
@@ -40,6 +42,18 @@ def erased(connection: Connection, space: int) -> list[tuple[Head, str]]:
         (space,),
     )
     return [(Head(log, seq, hash), memory) for log, seq, hash, memory in rows]
+
+
+def purged_in_vain(connection: Connection, space: int) -> list[str]:
+    """The memories that are not purged though a purge of them is here: it was cut off, or a restore undid it."""
+    rows = connection.rows(
+        "SELECT record.memory, CAST(record.header AS BLOB) FROM log JOIN record INDEXED BY record_purge ON record.log = log.n "
+        "JOIN memory ON memory.id = record.memory AND memory.space = log.space "
+        f"WHERE log.space = ? AND memory.status <> ? AND {MAY_PURGE} ORDER BY 1",
+        (space, Status.PURGED),
+    )
+    purges = (memory for memory, header in rows if records.read_core(header).kind == Kind.PURGE)
+    return list(dict.fromkeys(purges))
 
 
 def kept(connection: Connection, space: int, memory: str) -> list[Head]:
