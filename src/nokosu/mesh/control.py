@@ -1,6 +1,6 @@
 """The control socket of a node: how commands on this machine ask it what it sees, and what they may tell it to do.
 
-A Unix socket that only its owner can reach; one line of JSON each way, and the connection is over. Imports neither Zenoh
+One line of JSON each way, and the connection is over. Imports neither Zenoh
 nor anything that does. What a request is called here is what the node's handlers are called: `status`, `sync`, `stop`,
 `restart`.
 """
@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
-from threading import BoundedSemaphore, Thread
 from typing import Any, Final
 
 from nokosu import limits, node_process
 from nokosu.config import Config
 from nokosu.errors import MeshError
+from nokosu.local_server import LocalServer
 
 Request = Mapping[str, Any]
 Handler = Callable[[Request], Mapping[str, Any]]
 
-_HEAR_SECONDS: Final = 2.0  # whoever connects says at once what it wants
 _ASK_SECONDS: Final = 3.0
 
 logger = logging.getLogger(__name__)
@@ -35,56 +32,31 @@ logger = logging.getLogger(__name__)
 
 
 class Server:
-    """Answers requests, each in a thread of its own, a few at a time."""
+    """Answers requests."""
 
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
-        """Listen at *path*; what a killed node has left there is removed, which the caller's lock makes safe.
+        """Listen at *path*.
 
         Raises:
             MeshError: this process may not open a socket there.
         """
         self.path = path
         self._handlers = handlers
-        self._room = BoundedSemaphore(limits.CONTROLS_AT_ONCE)
         try:
-            path.unlink(missing_ok=True)
-            self._listener = socket.socket(socket.AF_UNIX)
-            self._listener.bind(os.fspath(path))  # in a folder that only its owner may enter
-            path.chmod(0o600)
-            self._listener.listen(limits.CONTROLS_AT_ONCE)
+            self._server = LocalServer(path, self._serve, name="nokosu-control")
         except OSError as error:
             raise MeshError(
                 f"no socket can be made at {path} ({error.strerror})", hint=f"ls -ld {path.parent}"
             ) from error
-        Thread(target=self._accept, name="nokosu-control", daemon=True).start()
 
     def close(self) -> None:
         """Listen no more; what is being answered is still answered, if the process lives so long."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.path.unlink(missing_ok=True)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return  # closed
-            if self._room.acquire(blocking=False):
-                Thread(target=self._serve, args=(connection,), name="nokosu-control", daemon=True).start()
-            else:
-                connection.close()
+        self._server.close()
 
     def _serve(self, connection: socket.socket) -> None:
-        try:
-            with connection, suppress(OSError):
-                connection.settimeout(_HEAR_SECONDS)
-                with connection.makefile("rb") as incoming:
-                    answer = self._answer(incoming.readline(limits.CONTROL_BYTES_MAX))
-                connection.sendall(json.dumps(answer).encode() + b"\n")
-        finally:
-            self._room.release()
+        with connection.makefile("rb") as incoming:
+            answer = self._answer(incoming.readline(limits.CONTROL_BYTES_MAX))
+        connection.sendall(json.dumps(answer).encode() + b"\n")
 
     def _answer(self, line: bytes) -> Mapping[str, Any]:
         try:

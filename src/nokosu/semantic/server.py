@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from threading import BoundedSemaphore, Event, Lock, Thread
+from pathlib import Path
+from threading import Event, Lock
 from types import FrameType
 from typing import BinaryIO, Final, TypeVar
 
@@ -28,6 +29,7 @@ from msgspec import Struct
 from nokosu import limits, node_process
 from nokosu.config import Config
 from nokosu.errors import NokosuError, StoreDamaged, StoreError, StoreUpgraded
+from nokosu.local_server import LocalServer
 from nokosu.node_process import Running
 from nokosu.semantic import centres, models, process, wire
 from nokosu.semantic.keeper import Keeper
@@ -40,7 +42,6 @@ from nokosu.store.connection import Database
 _LOOK_SECONDS: Final = 1.0  # how often the store is looked at; the look costs microseconds while nothing changed
 _LOOK_SHARE: Final = 20  # times as long as it took, until it is looked at again: no more than a twentieth of one core
 _FAULT_SECONDS: Final = 10.0
-_HEAR_SECONDS: Final = 2.0
 _WORKERS_MAX: Final = 2
 _LOWEST: Final = 19
 
@@ -93,8 +94,7 @@ class _Server:
     """Listens, embeds, and ends."""
 
     def __init__(self, config: Config, loaded: dict[int, Model], lacks: str) -> None:
-        """Load what the store has, and listen; what a killed embedder has left there is removed, which the lock makes safe."""
-        self.path = process.socket(config)
+        """Load what the store has, and listen."""
         self._database_path = config.database
         self._inode = config.database.stat().st_ino
         self._keeper = Keeper(Database(config.database), loaded, Vectors(centres.load()))
@@ -104,13 +104,12 @@ class _Server:
         self._ended = Event()
         self._used = time.monotonic()
         self._keeper.refresh()
-        self._room = BoundedSemaphore(limits.CONTROLS_AT_ONCE)
-        self.path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(os.fspath(self.path))  # in a folder that only its owner may enter
-        self.path.chmod(0o600)
-        self._listener.listen(limits.CONTROLS_AT_ONCE)
-        Thread(target=self._accept, name="nokosu-questions", daemon=True).start()
+        self._questions = LocalServer(process.socket(config), self._serve, name="nokosu-question")
+
+    @property
+    def path(self) -> Path:
+        """Where it listens."""
+        return self._questions.path
 
     def end(self, _number: int = 0, _frame: FrameType | None = None) -> None:
         """End soon."""
@@ -131,10 +130,7 @@ class _Server:
                 except StoreError as error:
                     logger.warning("%s", error)
                     pause = _FAULT_SECONDS
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.path.unlink(missing_ok=True)
+        self._questions.close()
 
     def _looked(self, look_at: float) -> float:
         """Look at the store if it is time; when to look again."""
@@ -164,29 +160,16 @@ class _Server:
 
     # Questions --------------------------------------------------------------------------------------------------------
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return  # closed
-            if self._room.acquire(blocking=False):
-                Thread(target=self._serve, args=(connection,), name="nokosu-question", daemon=True).start()
-            else:
-                connection.close()
-
     def _serve(self, connection: socket.socket) -> None:
         try:
-            with connection, suppress(OSError):
-                connection.settimeout(_HEAR_SECONDS)
-                with connection.makefile("rb") as incoming:
-                    answer = self._answer(incoming, lambda: _has_hung_up(connection))
-                if answer is not None:
-                    connection.sendall(wire.line(answer))
+            with connection.makefile("rb") as incoming:
+                answer = self._answer(incoming, lambda: _has_hung_up(connection))
+            if answer is not None:
+                connection.sendall(wire.line(answer))
+        except OSError:
+            raise  # who asked has gone
         except Exception:
             logger.exception("a question could not be answered")
-        finally:
-            self._room.release()
 
     def _answer(self, incoming: BinaryIO, has_hung_up: Callable[[], bool]) -> Struct | None:
         """What is said to whoever asks; nothing to one who asks for what this version does not know, or hangs up."""
