@@ -9,13 +9,14 @@ import sys
 from nokosu import config
 from nokosu.clock import system_wall_clock
 from nokosu.mesh import node
+from nokosu.mesh.world import World
 
 
 def main() -> None:
     offset = int(sys.argv[1])
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     settings = config.load(os.environ, cwd=None)
-    assert node.run(settings, wall_clock=lambda: system_wall_clock() + offset), "another node runs already"
+    assert node.run(settings, world=World(wall_clock=lambda: system_wall_clock() + offset)), "another node runs already"
 
 
 if __name__ == "__main__":

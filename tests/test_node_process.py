@@ -26,7 +26,8 @@ OLD_NODE = """
 import os, sys
 from nokosu import config
 from nokosu.mesh import node
-node.run(config.load(os.environ, cwd=None), version="0.0.9")
+from nokosu.mesh.world import World
+node.run(config.load(os.environ, cwd=None), world=World(version="0.0.9"))
 """
 
 

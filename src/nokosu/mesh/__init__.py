@@ -5,7 +5,7 @@
     reconcile exchange shelf
     transport zenoh_session        what carries it, and presence, who is there; zenoh_session alone imports Zenoh
     plan trust session runner      one space on a node: whom to call and trust, and the thread that works
-    node control watch service     the process
+    node world watch control       the process, what it has from outside, and what it is asked
     pairing joining addresses      how a device becomes a member
 
 Saving and searching never come here.

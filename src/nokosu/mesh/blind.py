@@ -7,23 +7,19 @@ it does is to keep zenohd running with what its pairing gave it (`hub.json`), an
 from __future__ import annotations
 
 import logging
-import os
-import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, Final
 
-from nokosu import __version__, clock, ids, limits, node_process
+from nokosu import ids, limits, node_process
 from nokosu.config import HUB_NAME, Config
-from nokosu.engine import located, replication
 from nokosu.errors import MeshError, NotFound
 from nokosu.mesh import addresses, hubs, keys, plan, preflight, supervisor
 from nokosu.mesh.control import Request
 from nokosu.mesh.hubs import BlindHub
 from nokosu.mesh.life import Life
-from nokosu.mesh.supervisor import EngineMeans, Supervisor
+from nokosu.mesh.supervisor import Supervisor
 from nokosu.mesh.transport import Settings, Transport
-from nokosu.mesh.zenoh_session import ZenohTransport
+from nokosu.mesh.world import World
 from nokosu.node_process import Lock
 from nokosu.store.roster import Listening
 
@@ -36,29 +32,11 @@ logger = logging.getLogger(__name__)
 class BlindNode:
     """See above. Use one in a process, in its main thread."""
 
-    def __init__(
-        self,
-        config: Config,
-        lock: Lock,
-        *,
-        wall_clock: clock.WallClock = clock.system_wall_clock,
-        monotonic: Callable[[], float] = time.monotonic,
-        random: ids.Random = os.urandom,
-        open_transport: Callable[[Settings], Transport] = ZenohTransport,
-        version: str = __version__,
-        interval_s: float = replication.INTERVAL_S,
-    ) -> None:
+    def __init__(self, config: Config, lock: Lock, world: World) -> None:
         """As for `node.Node`."""
-        self._config, self._wall_clock, self._monotonic = config, wall_clock, monotonic
-        self._life = Life(config, lock, config.home / HUB_NAME, version=version, wall_clock=wall_clock)
-        self._means = EngineMeans(
-            home=config.home,
-            find=partial(located.find, config),
-            open_transport=open_transport,
-            wall_clock=wall_clock,
-            random=random,
-            interval_s=interval_s,
-        )
+        self._config, self._wall_clock, self._monotonic = config, world.wall_clock, world.monotonic
+        self._life = Life(config, lock, config.home / HUB_NAME, version=world.version, wall_clock=world.wall_clock)
+        self._means = world.engine_means(config)
         self._hub = _load(config)
         self._supervisor = self._supervisor_of(self._hub)
         self._here: set[tuple[bytes, str]] = set()

@@ -7,7 +7,6 @@ shared from now on or not any more. It ends within two seconds of being told to,
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,9 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from nokosu import __version__, clock, ids, node_process
+from nokosu import node_process
 from nokosu.config import EMBEDDED, ZENOHD, Config
-from nokosu.engine import located, replication
 from nokosu.errors import MeshError, NokosuError, NotFound, StoreError
 from nokosu.mesh import preflight, supervisor, watch
 from nokosu.mesh.blind import BlindNode
@@ -29,10 +27,8 @@ from nokosu.mesh.life import Life
 from nokosu.mesh.peer_state import PeerState
 from nokosu.mesh.runner import SpaceRunner
 from nokosu.mesh.session import Means, Report
-from nokosu.mesh.supervisor import EngineMeans
-from nokosu.mesh.transport import Settings, Transport
 from nokosu.mesh.watch import Watch
-from nokosu.mesh.zenoh_session import ZenohTransport
+from nokosu.mesh.world import World
 from nokosu.node_process import Lock, Running
 from nokosu.store import moving, roster
 from nokosu.store.connection import Database
@@ -49,34 +45,19 @@ _SYNC_SECONDS_MAX: Final = 3600.0
 _BEGIN_SECONDS: Final = 3.0  # a space that was shared a moment ago has a runner by then
 _SWITCH_SECONDS: Final = 0.001  # a callback waits no longer than this for a thread that computes
 
+_REAL: Final = World()
+
 logger = logging.getLogger(__name__)
 
 
 class Node:
     """All shared spaces of one home, until it is told to stop. Use one in a process, in its main thread."""
 
-    def __init__(
-        self,
-        config: Config,
-        lock: Lock,
-        *,
-        wall_clock: clock.WallClock = clock.system_wall_clock,
-        monotonic: Callable[[], float] = time.monotonic,
-        random: ids.Random = os.urandom,
-        open_transport: Callable[[Settings], Transport] = ZenohTransport,
-        version: str = __version__,
-        interval_s: float = replication.INTERVAL_S,
-    ) -> None:
-        """Take the home's lock, which stays the caller's. The others are for tests: time, randomness, what carries the
-        traffic, which nokosu this is, and how often zenohds compare.
-        """
-        self._config = config
-        self._wall_clock = wall_clock
-        self._monotonic = monotonic
-        self._random = random
-        self._open_transport = open_transport
-        self._interval_s = interval_s
-        self._life = Life(config, lock, config.database, version=version, wall_clock=wall_clock)
+    def __init__(self, config: Config, lock: Lock, world: World) -> None:
+        """Take the home's lock, which stays the caller's."""
+        self._config, self._world = config, world
+        self._wall_clock, self._monotonic = world.wall_clock, world.monotonic
+        self._life = Life(config, lock, config.database, version=world.version, wall_clock=world.wall_clock)
         self._runners: dict[bytes, SpaceRunner] = {}
         self._changed = Condition()  # there are other runners
         self._is_stale = True
@@ -109,7 +90,7 @@ class Node:
     # The main thread --------------------------------------------------------------------------------------------------
 
     def _supervise(self, database: Database, means: Means) -> None:
-        log = Log(database, Index(), wall_clock=self._wall_clock, random=self._random)
+        log = Log(database, Index(), wall_clock=self._wall_clock, random=self._world.random)
         looked_at = -_LOOK_SECONDS
         while not self._life.is_stopping:
             self._life.woken.clear()
@@ -166,21 +147,11 @@ class Node:
             sockets=node_process.socket_folder(self._config),
             name=node_process.short_name(self._config.home),
             version=self._life.version,
-            open_transport=self._open_transport,
+            open_transport=self._world.open_transport,
             wall_clock=self._wall_clock,
             monotonic=self._monotonic,
-            random=self._random,
-            engine=self._engine() if self._config.engine == ZENOHD else None,
-        )
-
-    def _engine(self) -> EngineMeans:
-        return EngineMeans(
-            home=self._config.home,
-            find=partial(located.find, self._config),
-            open_transport=self._open_transport,
-            wall_clock=self._wall_clock,
-            random=self._random,
-            interval_s=self._interval_s,
+            random=self._world.random,
+            engine=self._world.engine_means(self._config) if self._config.engine == ZENOHD else None,
         )
 
     # The watching thread ----------------------------------------------------------------------------------------------
@@ -276,7 +247,7 @@ class Node:
         return found()
 
 
-def run(config: Config, *, lock: int | None = None, **more: Any) -> bool:
+def run(config: Config, *, lock: int | None = None, world: World = _REAL) -> bool:
     """Be the node of *config*'s home until told to stop; False when another process is. *lock* is the descriptor of a lock
     that whoever started this process has taken for it.
 
@@ -295,9 +266,9 @@ def run(config: Config, *, lock: int | None = None, **more: Any) -> bool:
         return False
     last_words = None
     try:
-        (BlindNode if config.is_blind_hub else Node)(config, held, **more).run()
+        (BlindNode if config.is_blind_hub else Node)(config, held, world).run()
     except NokosuError as error:
-        last_words = Running(started=clock.system_wall_clock(), failed=error.message)
+        last_words = Running(started=world.wall_clock(), failed=error.message)
         raise
     finally:
         held.release(last_words)
