@@ -9,7 +9,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from nokosu.mesh import certificates
 from nokosu.mesh.certificates import Tls
 from nokosu.store.roster import Secret
 from tests.homes import eventually
+from tests.mesh.sharing import free_port
 
 pytestmark = pytest.mark.system
 
@@ -95,12 +95,6 @@ def connect(settings: EngineSettings) -> Iterator[Connect]:
     yield made
     for session in opened:
         session.close()  # type: ignore[no-untyped-call]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def get(session: zenoh.Session, selector: str) -> dict[str, bytes]:

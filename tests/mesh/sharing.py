@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nokosu.clock import system_wall_clock
 from nokosu.identity import boxes
+from nokosu.mesh import joining
 from nokosu.store import membership, roster
 from nokosu.store.connection import Database
 from nokosu.store.index import Index
@@ -19,10 +19,8 @@ SPACE = "shared"
 
 
 def free_port() -> int:
-    """A port on the loopback that nobody has."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port on the loopback that nobody has, and that the system gives to no connection of another test meanwhile."""
+    return joining.free_port(os.urandom, "127.0.0.1")
 
 
 @contextmanager

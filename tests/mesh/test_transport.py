@@ -23,17 +23,12 @@ from nokosu.mesh.zenoh_session import ZenohTransport
 from nokosu.store.roster import Secret
 from nokosu.testing import DAY_MS
 from tests.homes import eventually
+from tests.mesh.sharing import free_port
 
 ROOT = "nokosu/1/00"
 WAIT = 10.0
 
 Open = Callable[..., ZenohTransport]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def tls(secret: bytes, *, days: int = 0) -> Tls:
