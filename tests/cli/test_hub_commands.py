@@ -205,6 +205,28 @@ def test_a_hub_that_is_removed_is_no_hub_any_more(laptop: Shell, nas: Shell) -> 
     assert laptop("hub", "remove", zid[:6]).code == 0
 
 
+def test_a_hub_that_has_moved_is_called_where_it_is_now(laptop: Shell, nas: Shell) -> None:
+    added(laptop, nas)
+    before = listed(laptop)[0]
+    moved = ["10.0.0.9:28123", "[fd00::9]:28123", "vps.example.org:28123"]
+    done = laptop("hub", "set-address", "NAS", *moved)
+    assert (done.code, done.out) == (0, f"nas is called at {', '.join(moved)}.\n")
+    assert "only at this hub" in done.err
+    assert listed(laptop) == [{**before, "addresses": moved}]
+    for words, said in (
+        (["nobody", moved[0]], (1, "hub: none is called 'nobody' (there are: nas)")),
+        (
+            ["nas", "here"],
+            (2, "address: 'here' is not HOST:PORT, such as 192.168.1.5:41234, desk.local:41234 or [fd00::2]:41234"),
+        ),
+        (["nas", *[f"10.0.0.9:{port}" for port in range(1, 18)]], (2, "address: 17 are more than 16")),
+    ):
+        assert error(laptop("hub", "set-address", *words))[:2] == said
+    assert laptop("hub", "set-address", "nas").code == 2
+    assert listed(laptop)[0]["addresses"] == moved
+    assert error(nas("hub", "set-address", "nas", moved[0]))[0] == 3
+
+
 def test_two_hubs_of_one_name_are_told_apart_by_their_ids(
     tmp_path: Path, laptop: Shell, nas: Shell, byte_code: Path, engine: Path
 ) -> None:

@@ -65,6 +65,32 @@ def listing(space: str | None, *, as_json: bool) -> None:
             )
 
 
+@command.command(
+    "set-address",
+    epilog=options.examples(
+        "nokosu hub set-address nas 10.0.0.9:28123", "nokosu hub set-address nas 10.0.0.9:28123 vps.example.org:28123"
+    ),
+)
+@click.argument("hub")
+@click.argument("address", nargs=-1, required=True)
+@click.option("--space", metavar="NAME", help="The space that it is a hub of, if it is one of several.")
+def set_address(hub: str, address: tuple[str, ...], space: str | None) -> None:
+    """Call HUB, which has moved, at each ADDRESS (a host and a port), the first one first, and nowhere else.
+
+    It holds for all devices of the space; one that hears of it from nobody else, because they meet at this hub alone, has to
+    be told in the same way.
+    """
+    _check_reads()
+    with start.memory() as memory:
+        store = meshing.store_of(memory)
+        with store.database.reading() as connection:
+            where, found = known_hubs.named(connection, hub, shared(connection, space))
+        kept = known_hubs.set_addresses(store, where, found, address)
+        meshing.start_node(memory)
+    output.line(f"{one_line(found.name)} is called at {', '.join(kept)}.")
+    output.note("A device that meets the others only at this hub has to be told as well, by the same line")
+
+
 @command.command("remove", epilog=options.examples("nokosu hub remove nas"))
 @click.argument("hub")
 @click.option("--space", metavar="NAME", help="The space that it is a hub of, if it is one of several.")

@@ -1,4 +1,4 @@
-"""The hubs of the spaces that this device is in: listed, named by people, removed."""
+"""The hubs of the spaces that this device is in: listed, named by people, found elsewhere, removed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from nokosu import limits
-from nokosu.errors import NotFound, Refused
+from nokosu.errors import NotFound, Refused, UsageError
+from nokosu.mesh import addresses
 from nokosu.mesh.joining import Store
 from nokosu.records import Hub
 from nokosu.store import membership, roster
@@ -88,6 +89,20 @@ def named(connection: Connection, text: str, spaces: Sequence[Space]) -> tuple[S
         hint = "say a beginning of its id, or --space NAME"
         raise Refused(f"hub: {len(found)} are meant by {text!a}: {several}", hint=hint, field="hub")
     return found[0]
+
+
+def set_addresses(store: Store, space: Space, hub: Hub, given: Sequence[str]) -> tuple[str, ...]:
+    """Have every device call a hub at *given*, each HOST:PORT, and nowhere else; the addresses as they are kept.
+
+    Raises:
+        UsageError: one is no address, or there are more than a hub may have.
+    """
+    if len(given) > limits.ADDRESSES_MAX:
+        raise UsageError(f"address: {len(given)} are more than {limits.ADDRESSES_MAX}", field="address")
+    found = tuple(dict.fromkeys(str(addresses.parse(one)) for one in given))
+    with store.database.write() as connection:
+        membership.set_hub(store.log, connection, space, msgspec.structs.replace(hub, addresses=found))
+    return found
 
 
 def remove(store: Store, space: Space, hub: Hub) -> None:
