@@ -12,7 +12,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from threading import Event, Thread
 
 import msgspec
 import pytest
@@ -221,6 +223,27 @@ def test_other_keys_and_the_admin_space_are_shut(start: Start, connect: Connect,
     served.undeclare()  # type: ignore[no-untyped-call]
 
 
+def test_it_tells_of_itself_while_others_declare(start: Start, connect: Connect, settings: EngineSettings) -> None:
+    """Asked for its graph of routers instead, 1.10.2 stands still for good within a second of this: eclipse-zenoh/zenoh#2619."""
+    start()
+    asking, declaring = connect(), connect()
+    is_over = Event()
+
+    def declare() -> None:
+        for number in count():
+            if is_over.is_set():
+                return
+            declaring.declare_subscriber(f"{KEYS}/rec/{number}", lambda sample: None).undeclare()  # type: ignore[no-untyped-call]
+
+    busy = Thread(target=declare, daemon=True)  # it hangs where the router does
+    busy.start()
+    state = f"@/{settings.zid}/router"
+    assert all(list(get(asking, state)) == [state] for _ in range(500))
+    is_over.set()
+    busy.join(5)
+    assert not busy.is_alive()
+
+
 def test_a_member_comes_in_by_tls_and_nobody_else(
     start: Start, connect: Connect, settings: EngineSettings, tls: Tls
 ) -> None:
@@ -380,6 +403,7 @@ def test_a_plugin_that_does_not_load_is_named(
 PARENT = """
 import sys, time
 from pathlib import Path
+from threading import Event, Thread
 import msgspec
 from nokosu.engine.located import Engine
 from nokosu.engine.process import Zenohd
