@@ -224,6 +224,35 @@ def test_a_fault_is_said_once_and_over_when_it_is_over(
     assert len([one for one in caplog.records if "no network today" in one.getMessage()]) == 1
 
 
+class Split(ZenohTransport):
+    """Says that somebody is connected whose tokens are not here."""
+
+    def split(self) -> set[str]:
+        return {"5a"}
+
+
+def test_a_connection_that_shows_nobody_is_given_up_and_not_again_and_again(
+    two: Two, runner: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nokosu")
+    monkeypatch.setattr(limits, "SPLIT_SECONDS", 0.5)
+    monkeypatch.setattr(limits, "SPLIT_AGAIN_SECONDS_MIN", 1.0)
+    monkeypatch.setattr(limits, "SPLIT_AGAIN_SECONDS_MAX", 100.0)
+    made: list[float] = []
+
+    def open_transport(settings: Settings) -> ZenohTransport:
+        made.append(monotonic())
+        return Split(settings) if len(made) < 3 else ZenohTransport(settings)
+
+    laptop, desktop = runner(two.laptop, open_transport=open_transport), runner(two.desktop)
+    eventually(lambda: len(made) == 3, 40)
+    assert made[1] - made[0] >= 1.0
+    assert made[2] - made[1] >= 2.0, "each time it is given longer"
+    assert "somebody is connected and not seen" in caplog.text
+    eventually(lambda: reaches(laptop) and reaches(desktop), 15)
+    assert len(made) == 3
+
+
 def test_a_store_that_cannot_be_opened_is_tried_again(two: Two, runner: Start) -> None:
     store, aside = two.laptop.home / "nokosu.db", two.laptop.home / "aside.db"
     laptop = runner(two.laptop, before=lambda: store.rename(aside))

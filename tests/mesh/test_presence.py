@@ -63,3 +63,14 @@ def test_a_node_that_is_reached_through_others_stays_for_as_long_as_its_token(to
     told.presence.declared(KEY)
     assert told.look("another", after=60) == [f"+{KEY}"]
     assert told.look(after=60) == []
+
+
+def test_whose_tokens_are_there_is_told_lost_or_not(told: Told) -> None:
+    assert told.presence.routers() == set()
+    told.presence.declared(KEY)
+    told.look("abc")
+    told.look()
+    told.look(after=GONE_SECONDS)
+    assert told.presence.routers() == {"abc"}
+    told.presence.ended(KEY)
+    assert told.presence.routers() == set()

@@ -134,6 +134,22 @@ def test_two_see_each_other_and_carry_samples_questions_and_answers(opened: Open
     assert one.links() == []
 
 
+def test_who_is_connected_and_declares_nothing_is_told(opened: Open) -> None:
+    port = free_port()
+    one, two = opened(listen=port), opened(connect=port)
+    told = seen(one)
+    eventually(one.links, WAIT)
+    assert one.split() == set(), "before it has looked"
+    eventually(lambda: not one.look() and one.split() == {two.node}, WAIT)
+    key = token(two)
+    assert told.get(timeout=WAIT) == ("+", key)
+    one.look()
+    assert one.split() == set()
+    assert two.close()
+    eventually(lambda: not one.look() and not one.links(), WAIT)
+    assert one.split() == set()
+
+
 def test_a_question_fails_when_the_other_says_so_or_answers_too_much_or_it_is_cancelled(opened: Open) -> None:
     port = free_port()
     one, two = opened(listen=port), opened(connect=port)

@@ -53,6 +53,11 @@ class Presence:
         with self._lock:
             return any(token.is_lost for token in self._tokens.values())
 
+    def routers(self) -> set[str]:
+        """The routers whose tokens are there, lost or not."""
+        with self._lock:
+            return {key.rpartition("/")[2] for key in self._tokens}
+
 
 class _Token:
     """One node's token, and what became of its connection to us."""

@@ -35,6 +35,7 @@ _LISTEN_AGAIN_SECONDS_MAX: Final = 60.0
 _LONELY_SECONDS: Final = 30.0  # nobody is reached while secrets change: try the other certificate,
 _MISSING_SECONDS: Final = 600.0  # and this often where only somebody is missing
 _CONNECTING_SECONDS: Final = 6.0  # others may still be connecting: the longest pause between two calls, and the way
+_CONNECTING_ALONE_SECONDS: Final = 15.0  # the same on a machine that is busy, as long as nobody at all is reached
 _SLEPT_SECONDS: Final = 20.0  # the clocks disagree by so much: this machine was suspended
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class SpaceRunner:
         self._has_closed = True
         self._cannot_listen = False
         self._listen_again = _LISTEN_AGAIN_SECONDS_MIN
+        self._split_again = limits.SPLIT_AGAIN_SECONDS_MIN
         self._wake = Event()
         self._exchange: Exchange | None = None
         self._opened_at = 0.0
@@ -140,7 +142,7 @@ class SpaceRunner:
             return False
         if not all(peer.equal for peer in report.peers if peer.reachable) or any(one != 0 for one in hubs.values()):
             return False
-        just = self._means.monotonic() - _CONNECTING_SECONDS
+        just = self._means.monotonic() - (_CONNECTING_SECONDS if here or hubs else _CONNECTING_ALONE_SECONDS)
         away = report.names.keys() - here
         if not away and not report.hubs.keys() - hubs.keys():
             return True
@@ -280,6 +282,8 @@ class SpaceRunner:
             self._listen_again = min(self._listen_again * 2, _LISTEN_AGAIN_SECONDS_MAX)
             return True
         here = session.here()
+        if self._is_split(session, wanted, now, age):
+            return True
         is_missing_somebody = wanted.trust.is_changing and bool(wanted.endpoints.keys() - here)
         if is_missing_somebody and age >= (_MISSING_SECONDS if here else _LONELY_SECONDS):
             self._is_flipped = not self._is_flipped
@@ -289,6 +293,18 @@ class SpaceRunner:
         hubs = wanted.hubs_moved(opened)
         reached = {one.zid for one in session.exchange.storages() if one.reachable} if hubs else set()
         return bool(wanted.moved(opened) - here) or bool(hubs - reached)
+
+    def _is_split(self, session: Session, wanted: Plan, now: float, age: float) -> bool:
+        """Whether a new transport is needed because somebody is connected, and nothing of what he declares comes; see `splits`."""
+        if not session.is_split(now, wanted.hubs):
+            if age >= 2 * self._split_again:
+                self._split_again = limits.SPLIT_AGAIN_SECONDS_MIN
+            return False
+        if age < self._split_again:
+            return False
+        self._split_again = min(self._split_again * 2, limits.SPLIT_AGAIN_SECONDS_MAX)
+        logger.info("space %s: somebody is connected and not seen", self.space.id.hex())
+        return True
 
     def _pause(self, seconds: float) -> None:
         """Wait, however often this thread is woken meanwhile."""

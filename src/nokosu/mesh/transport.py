@@ -144,6 +144,12 @@ class Transport(Protocol):
         """
         ...
 
+    def split(self) -> set[str]:
+        """The routers that were connected when it was looked last, though no token that is watched is theirs, or that have taken
+        a new connection for a part of an older one (`splits`).
+        """
+        ...
+
     def close(self) -> bool:
         """End everything, in bounded time; False when something would not end, and only the process's end will do."""
         ...

@@ -35,6 +35,7 @@ from nokosu import limits
 from nokosu.engine.silence import Silence
 from nokosu.errors import MeshError
 from nokosu.mesh.presence import Presence
+from nokosu.mesh.splits import Ends, Splits
 from nokosu.mesh.transport import Answer, Answered, Arrived, Link, Question, Settings
 
 _CLOSE_SECONDS: Final = 1.0
@@ -61,6 +62,8 @@ class ZenohTransport:
         self._kept: list[Any] = []  # declarations, until the end
         self._calls: set[_Call] = set()
         self._presence: list[Presence] = []
+        self._linked: set[str] = set()  # routers, when it was looked last
+        self._splits = Splits()
         self._silence = Silence(os.getpid())
         with _mapped("open"):
             self._session = zenoh.open(_config(router))
@@ -72,6 +75,9 @@ class ZenohTransport:
         self._node = str(self._session.zid())
         self._router = self._node if settings.engine is None else next(map(str, self._session.info.routers_zid()), "")
         self._client = str(self._questions.zid())
+        if settings.engine is None:
+            with _mapped("open"):
+                self._kept.append(self._session.info.declare_link_events_listener(self._link_changed, history=True))
 
     @property
     def node(self) -> str:
@@ -156,8 +162,18 @@ class ZenohTransport:
         connected = self._connected()
         if connected is None:
             return False
+        self._linked = connected if self._engine is not None else set(map(str, self._session.info.routers_zid()))
         away = [presence.look(connected) for presence in self._presence]  # each of them looks
         return any(away)
+
+    def split(self) -> set[str]:
+        told = set().union(*(presence.routers() for presence in self._presence))
+        return (self._linked - told - {self._router}) | self._splits.found()
+
+    def _link_changed(self, event: zenoh.LinkEvent) -> None:
+        link = event.link
+        is_there = event.kind == zenoh.SampleKind.PUT
+        (self._splits.added if is_there else self._splits.removed)(str(link.zid), (link.src, link.dst))
 
     def _connected(self) -> set[str] | None:
         """The routers with a link to us, or to the zenohd beside us, which it tells only through its socket; None when it does
@@ -174,7 +190,9 @@ class ZenohTransport:
             for router in self._questions.info.routers_zid():
                 for reply in self._questions.get(f"@/{router}/router", timeout=_STATE_SECONDS):
                     if reply.ok is not None:
-                        found |= _routers(reply.ok.payload.to_bytes()) | {str(router)}
+                        connections = _routers(reply.ok.payload.to_bytes())
+                        self._splits.seen(connections)
+                        found |= connections.keys() | {str(router)}
         return found or None
 
     def close(self) -> bool:
@@ -276,22 +294,28 @@ class _mapped:  # noqa: N801 - reads as a statement
             raise MeshError(f"mesh: {self._what} failed ({reason})", hint="nokosu doctor") from error
 
 
+class _Connection(msgspec.Struct):
+    src: str
+    dst: str
+
+
 class _Session(msgspec.Struct):
     peer: str
     whatami: str
+    links: list[_Connection]
 
 
 class _State(msgspec.Struct):
     sessions: list[_Session]
 
 
-def _routers(state: bytes) -> set[str]:
-    """The routers that one is connected with, of what it tells of itself."""
+def _routers(state: bytes) -> dict[str, set[Ends]]:
+    """The routers that one is connected with, of what it tells of itself, and both ends of each connection."""
     try:
         found = msgspec.json.decode(state, type=_State)
     except msgspec.MsgspecError:
-        return set()
-    return {one.peer for one in found.sessions if one.whatami == "router"}
+        return {}
+    return {one.peer: {(link.src, link.dst) for link in one.links} for one in found.sessions if one.whatami == "router"}
 
 
 def _ntp64(stamp: zenoh.Timestamp) -> int:
