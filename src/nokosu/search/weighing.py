@@ -24,7 +24,7 @@ SATURATION: Final = 1.6  # k1: how soon a word said again says no more
 LENGTH: Final = 0.5  # b: how far a long text is held against it, from 0 to 1
 _RARITY_MIN: Final = 1e-6  # of a word in more than half of all memories, as in FTS5
 _TOLD: Final = "I"  # numbers of 32 bits
-_HEAD, _ENTRY = 2, 1 + len(WEIGHTS)
+_ENTRY: Final = 1 + len(WEIGHTS)
 
 
 class Answered(Struct, frozen=True):
@@ -50,14 +50,13 @@ class Scales(Struct, frozen=True):
 
     def weigh(self, told: bytes) -> tuple[float, int]:
         """A memory's score by what `tell` told of it, and which tokens it holds, a bit for each."""
-        numbers = memoryview(told).cast(_TOLD)
-        length = SATURATION * (1 - LENGTH + LENGTH * numbers[0] / max(numbers[1], 1))
+        numbers = iter(memoryview(told).cast(_TOLD))
+        length = SATURATION * (1 - LENGTH + LENGTH * next(numbers) / max(next(numbers), 1))
         in_subject, in_body, in_tags, in_extra = WEIGHTS
-        score, held = 0.0, 0
-        for at in range(_HEAD, len(numbers), _ENTRY):
-            place, subject, body, tags, extra = numbers[at : at + _ENTRY]
+        score, held, rarities = 0.0, 0, self.rarities
+        for place, subject, body, tags, extra in zip(*[numbers] * _ENTRY, strict=True):
             often = in_subject * subject + in_body * body + in_tags * tags + in_extra * extra
-            score += self.rarities[place] * often / (often + length)
+            score += rarities[place] * often / (often + length)
             held |= 1 << place
         return score * (SATURATION + 1), held
 
@@ -66,8 +65,9 @@ class Scales(Struct, frozen=True):
         share, matched = float(len(self.always) + besides), list(self.always)
         for word, places in self.words:
             present = [place is not None and bool(held >> place & 1) for place in places]
-            share += _share(word, present)
-            matched += _held(word, present)
+            there = _share(word, present)
+            share += there
+            matched += [word.text] if there == 1 else _parts_held(word, present)
         count = len(self.words) + len(self.always) + besides
         return Answered(share / count if count else 1.0, tuple(dict.fromkeys(matched)))
 
@@ -115,13 +115,20 @@ def _attainable(
 def tell(api: apsw.FTS5ExtensionApi, phrases: bytes) -> bytes:
     """An auxiliary function of FTS5: a memory's length, the mean length, and of each of *phrases* that it holds, its place
     among them and how often it stands in each column of text.
+
+    It is called for some hundred memories of a statement; what is the same for all is worked out at the first.
     """
-    found = array(_TOLD, (api.column_size(-1), api.column_total_size(-1) // max(api.row_count, 1)))
-    for place, number in enumerate(memoryview(phrases).cast(_TOLD)):
-        if api.phrase_columns(number):
-            subject, body, tags, extra, *_ = api.phrase_locations(number)
-            found.extend((place, len(subject), len(body), len(tags), len(extra)))
-    return found.tobytes()
+    if api.aux_data is None:
+        mean = api.column_total_size(-1) // max(api.row_count, 1)
+        api.aux_data = mean, tuple(enumerate(memoryview(phrases).cast(_TOLD)))
+    mean, numbers = api.aux_data
+    found = [api.column_size(-1), mean]
+    columns_of, locations_of = api.phrase_columns, api.phrase_locations
+    for place, number in numbers:
+        if columns_of(number):
+            subject, body, tags, extra, *_ = locations_of(number)
+            found += (place, len(subject), len(body), len(tags), len(extra))
+    return array(_TOLD, found).tobytes()
 
 
 def _rarity(count: int, memories: int) -> float:
@@ -137,10 +144,8 @@ def _share(word: Word, held: Sequence[bool]) -> float:
     return sum(parts) / len(parts) if parts else 0.0
 
 
-def _held(word: Word, held: Sequence[bool]) -> list[str]:
-    """The word if all of it is there, else its parts that are; of pairs of characters, the stretches that they make."""
-    if _share(word, held) == 1:
-        return [word.text]
+def _parts_held(word: Word, held: Sequence[bool]) -> list[str]:
+    """The parts of a word that are there, where not all of it is; of pairs of characters, the stretches that they make."""
     parts = [token.text for token, is_held in zip(word.tokens, held, strict=True) if is_held]
     return parts if word.wholes else _stretches(word, held)
 
