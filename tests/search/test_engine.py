@@ -396,6 +396,7 @@ def test_the_total_counts_what_the_filters_let_through(memory: Nokosu, clock: Ma
     assert (search(memory, "lamp").total, search(memory, "lamp").total_is_exact) == (160, True)
     late = search(memory, "lamp", since="2026-01-02")
     assert (late.total, late.total_is_exact, len(late.hits)) == (70, True, 10)
+    assert search(memory, "lamp", until="2026-01-01").total == 90
 
 
 @promise("answers-tell-the-truth")

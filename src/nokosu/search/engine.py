@@ -25,7 +25,7 @@ from nokosu.search.ranking import Ranked
 from nokosu.search.text import Terms
 from nokosu.store import projects, reading, scope
 from nokosu.store.reading import MemoryRow
-from nokosu.store.sqlite import Connection, Row
+from nokosu.store.sqlite import Connection
 
 _WIDER: Final = 4  # how much further each look goes when filters leave too little
 _FIRST_OF_ALL: Final = 200  # candidates ranked at first, of which the project's own are taken
@@ -39,6 +39,7 @@ WEAK: Final = "weak"
 FORGOTTEN: Final = "forgotten"
 EXPIRED: Final = "expired"
 _PASSES: Final = "passes"
+_ANY_TIME_MS: Final = 2**63 - 1
 
 NO_WORDS: Final = "words"
 NO_TIME: Final = "time"
@@ -157,7 +158,7 @@ def _search_by_both(connection: Connection, asking: Asking, asked: Asked, known:
     for ranked in _by_both(connection, asking, candidates, near):
         here = alone or ranked.row.project in members
         (inside if here else outside).take([ranked])
-    counted = _count(connection, asked, matches[-1], founds[-1], [inside, outside])
+    counted = _count(connection, asked, founds[-1], [inside, outside])
     newest_first = asked.newest_first
     shown = ranking.merged(inside.passed, outside.passed, asked.filters.limit, newest_first=newest_first)
     return _found(_answered(ranking.newer_above_older(shown), asking, asked), counted)
@@ -317,7 +318,7 @@ def _search_alone(connection: Connection, tries: Iterable[Asking], asked: Asked)
         if len(look.passed) >= wanted:
             break
     shown = ranking.newer_above_older(ranking.best_first(look.passed, newest_first=asked.newest_first))[:wanted]
-    return _found(_answered(shown, match.asking, asked), _count(connection, asked, match, found, [look]))
+    return _found(_answered(shown, match.asking, asked), _count(connection, asked, found, [look]))
 
 
 def _search_project_first(connection: Connection, tries: Iterable[Asking], asked: Asked, project: int) -> Found:
@@ -336,7 +337,7 @@ def _search_project_first(connection: Connection, tries: Iterable[Asking], asked
         inside, outside = _look_inside_and_outside(connection, asked, project, (match, own), found)
         if len(inside.passed) >= wanted:
             break
-    counted = _count(connection, asked, match, found, [inside, outside])
+    counted = _count(connection, asked, found, [inside, outside])
     shown = ranking.merged(inside.passed, outside.passed, wanted, newest_first=asked.newest_first)
     return _found(_answered(ranking.newer_above_older(shown), match.asking, asked), counted)
 
@@ -372,16 +373,20 @@ class _Counted(Struct, frozen=True):
     withheld: dict[str, int]
 
 
+# What each match is: that it passes, why it is withheld, or nothing if it is not asked for.
 _COUNTED: Final = (
-    "SELECT memory.status, memory.expires, "
-    "EXISTS (SELECT 1 FROM edge WHERE edge.space = memory.space AND edge.older = memory.id), memory.updated, memory.project "
-    "FROM ({found} LIMIT ?2) AS found CROSS JOIN memory ON memory.n = found.n"
+    "SELECT CASE "
+    "WHEN memory.updated IS NULL OR memory.updated < ?2 OR memory.updated > ?3 THEN '' "
+    "WHEN memory.project IN (SELECT value FROM json_each(?4)) THEN '' "
+    f"WHEN memory.status = {Status.FORGOTTEN:d} AND NOT ?5 THEN '{FORGOTTEN}' "
+    f"WHEN memory.expires <= ?6 AND NOT ?7 THEN '{EXPIRED}' "
+    "WHEN NOT ?8 AND EXISTS (SELECT 1 FROM edge WHERE edge.space = memory.space AND edge.older = memory.id) "
+    f"THEN '{SUPERSEDED}' ELSE '{_PASSES}' END, count(*) "
+    "FROM json_each(?1) AS found CROSS JOIN memory ON memory.n = found.value GROUP BY 1"
 )
-_COUNTED_BY_WORDS: Final = _COUNTED.format(found="SELECT rowid AS n FROM word WHERE word MATCH ?1")
-_COUNTED_BY_NUMBER: Final = _COUNTED.format(found="SELECT value AS n FROM json_each(?1)")
 
 
-def _count(connection: Connection, asked: Asked, match: Match, found: Matching, looks: list[_Look]) -> _Counted:
+def _count(connection: Connection, asked: Asked, found: Matching, looks: list[_Look]) -> _Counted:
     """How many memories match and pass the filters: all that were looked at, or else what the rows of some hundreds tell.
 
     Never more than there are: whose newer one may hide it is not counted unless it was looked at.
@@ -392,30 +397,22 @@ def _count(connection: Connection, asked: Asked, match: Match, found: Matching, 
         return _Counted(passed, True, withheld)
     if asked.only is not None:
         return _Counted(passed, False, withheld)
-    apart = {n for root in asked.apart - {asked.project} for n in projects.members(connection, root)}
-    if found.weighed is None:
-        rows = connection.rows(_COUNTED_BY_WORDS, (match.expression, limits.MATCHES_COUNTED_MAX))
-    else:
-        numbers = json.dumps([candidate.n for candidate in found.weighed[: limits.MATCHES_COUNTED_MAX]])
-        rows = connection.rows(_COUNTED_BY_NUMBER, (numbers, limits.MATCHES_COUNTED_MAX))
-    counted = Counter(_countable(asked, apart, row) for row in rows)
+    rows = connection.rows(_COUNTED, (json.dumps(found.numbers), *_countable(connection, asked)))
+    counted: Counter[str] = Counter(dict(rows))
     withheld |= Counter({reason: counted[reason] for reason in (FORGOTTEN, EXPIRED)})
     is_exact = found.count <= limits.MATCHES_COUNTED_MAX and not counted[SUPERSEDED]
     return _Counted(counted[_PASSES], is_exact, +withheld)
 
 
-def _countable(asked: Asked, apart: set[int], row: Row) -> str:
-    """What a row of `_COUNTED` says of a match: that it passes, why it is withheld, or nothing if it is not asked for."""
-    status, expires, has_newer, updated, project = row
+def _countable(connection: Connection, asked: Asked) -> tuple[object, ...]:
+    """What `_COUNTED` asks of a match beside what finds it."""
     filters = asked.filters
-    since, until = filters.since_ms or 0, filters.until_ms
-    if updated is None or updated < since or (until is not None and updated > until) or project in apart:
-        return ""
-    if status == Status.FORGOTTEN and not filters.include_forgotten:
-        return FORGOTTEN
-    if expires is not None and expires <= asked.now_ms and not filters.include_expired:
-        return EXPIRED
-    return SUPERSEDED if has_newer and not filters.include_superseded else _PASSES
+    until = _ANY_TIME_MS if filters.until_ms is None else filters.until_ms
+    apart = [n for root in asked.apart - {asked.project} for n in projects.members(connection, root)]
+    return (
+        *(filters.since_ms or 0, until, json.dumps(apart)),
+        *(filters.include_forgotten, asked.now_ms, filters.include_expired, filters.include_superseded),
+    )
 
 
 def _answered(ordered: list[Ranked], asking: Asking, asked: Asked) -> list[Ranked]:

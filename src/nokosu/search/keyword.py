@@ -48,6 +48,7 @@ _RANKED: Final = (
 _TOLD: Final = f"SELECT rowid, {_TELL}(word, ?2) FROM word WHERE word MATCH ?1 LIMIT ?3"
 _RANKED_ONLY: Final = _RANKED.format(told="rank")
 _RANKED_AND_TOLD: Final = _RANKED.format(told=f"{_TELL}(word, ?5)")
+_FOUND: Final = "SELECT rowid FROM word WHERE word MATCH ? LIMIT ?"
 _COUNTED: Final = "SELECT count(*) FROM (SELECT 1 FROM word WHERE word MATCH ? AND rowid >= ? LIMIT ?)"
 
 
@@ -117,11 +118,12 @@ def narrowed(asking: Asking, scope: str) -> Match:
 
 
 class Matching(Struct, frozen=True):
-    """How many memories match, counted no further than one more than are counted exactly; and all of them, best first, where
-    that is no more work than to count them.
+    """How many memories match, counted no further than one more than are ranked, and the numbers of the first of them; and all
+    of them, best first, where that is no more work than to count them.
     """
 
     count: int
+    numbers: tuple[int, ...] = ()
     weighed: tuple[Candidate, ...] | None = None
 
 
@@ -131,8 +133,10 @@ def matching(connection: Connection, match: Match) -> Matching:
     if scales is not None and rows_max is not None and rows_max <= limits.WEIGHED_MAX and not match.asking.weighs_few:
         weighed = _weighed(connection, _TOLD, (match.expression, scales.phrases, limits.WEIGHED_MAX + 1), scales)
         if len(weighed) <= limits.WEIGHED_MAX:
-            return Matching(len(weighed), tuple(weighed))
-    return Matching(_count(connection, match.expression, limits.MATCHES_RANKED_MAX + 1))
+            numbers = tuple(candidate.n for candidate in weighed[: limits.MATCHES_COUNTED_MAX])
+            return Matching(len(weighed), numbers, tuple(weighed))
+    found = connection.rows(_FOUND, (match.expression, limits.MATCHES_RANKED_MAX + 1))
+    return Matching(len(found), tuple(n for (n,) in found[: limits.MATCHES_COUNTED_MAX]))
 
 
 def _count(connection: Connection, expression: str, most: int, *, since: int = 0) -> int:
