@@ -38,6 +38,7 @@ from nokosu.store import lock_holder, schema
 from nokosu.store.sqlite import Connection, Row
 
 _AUTOCHECKPOINT_PAGES: Final = 1000
+_PAGES_KEPT_KIB: Final = 8 * 1024  # a question of 16 words over 50,000 notes reads more than SQLite's 2 MiB
 _WAL_BYTES_KEPT: Final = 8 * 1024 * 1024  # after a large batch it shrinks to this
 _STATEMENTS_KEPT: Final = 512  # compiled: apsw's most; it drops what was not among the last so many that ran
 _KEEP_WAL: Final = ctypes.c_int(1)  # SQLite reads the flag through its address
@@ -337,6 +338,7 @@ def _configure(connection: Connection, wait_ms: int) -> None:
         "cell_size_check=ON",  # damage is found where it is, not where it leads
         "secure_delete=ON",  # a purged text must not stay in free pages: on before the text is ever moved
         "temp_store=MEMORY",  # verify compares with a second index; a read writes no file
+        f"cache_size={-_PAGES_KEPT_KIB}",  # at most, and only of what was read
         f"wal_autocheckpoint={_AUTOCHECKPOINT_PAGES}",
         f"journal_size_limit={_WAL_BYTES_KEPT}",  # and the last one to close empties it: nothing is read again at the next open
         *(("fullfsync=ON", "checkpoint_fullfsync=ON") if sys.platform == "darwin" else ()),
