@@ -358,3 +358,25 @@ def test_a_language_and_its_vectors_are_stored_together(settings: Config, read: 
     database.close()
     assert found == [("en", 1, 384), ("en", 2, 384), ("ja", 2, 384), ("en", 1, 384), ("en", 2, 384)]
     assert language.of(DEPLOY) == "ja"
+
+
+def test_notes_are_compared_a_block_at_a_time_and_none_is_missed() -> None:
+    import numpy as np
+
+    from nokosu.semantic import centres
+    from nokosu.semantic.vectors import Question, Vectors
+
+    pick = np.random.default_rng(7)
+    packed = pick.integers(-127, 128, (2500, known.DIMENSIONS), dtype=np.int8)
+    vectors = Vectors(centres.load())
+    for number, vector in enumerate(packed):
+        vectors.put(number, "en", {ENGLISH.number: vector.tobytes()})
+    asked = pick.normal(size=known.DIMENSIONS).astype(np.float32)
+    cosines = packed @ asked / np.linalg.norm(packed.astype(np.float32), axis=1)
+    for removed in (set(), {3, 1024, 2499}):  # side by side, and with gaps
+        for number in removed:
+            vectors.remove(number)
+        nearness = vectors.nearness(Question("en", {ENGLISH.number: asked}))
+        best = nearness.nearest(np.ones(len(nearness.numbers), bool), 40)
+        expected = [number for number in np.argsort(-cosines) if number not in removed][:40]
+        assert nearness.numbers[best].tolist() == expected

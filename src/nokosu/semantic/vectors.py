@@ -69,6 +69,7 @@ class _Rows:
     def __init__(self) -> None:
         self._packed = np.zeros((0, DIMENSIONS), np.int8)
         self._shrink = np.zeros(0, np.float32)
+        self._floats = np.empty((_ROWS_AT_ONCE, DIMENSIONS), np.float32)  # kept: new memory costs more than the product
 
     def reserve(self, rows: int) -> None:
         more = rows - len(self._packed)
@@ -97,7 +98,9 @@ class _Rows:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             part = rows[start : start + _ROWS_AT_ONCE]
             picked = self._packed[part[0] : part[-1] + 1] if side_by_side else self._packed[part]
-            found[start : start + len(part)] = picked.astype(np.float32) @ vector
+            floats = self._floats[: len(part)]
+            np.copyto(floats, picked)
+            np.dot(floats, vector, out=found[start : start + len(part)])
         return found * self._shrink[rows]
 
 
