@@ -2,7 +2,9 @@
 
 A store of that many notes gets vectors that are random, since reading 50,000 notes takes hours and the time of a search does not depend
 on what its vectors say. Then questions of 16 words, none twice, are asked in process, the embedder a process beside it with the real
-models. Wall time is what a caller waits, and CPU time what it costs on any machine however busy: ours, and the embedder's.
+models. Notes of 700 characters of real English are read. At last notes are saved, a few while the embedder reads what was saved
+and a few while it is frozen, in turns. Wall time is what a caller waits, and CPU time what it costs on any machine however busy: ours,
+and the embedder's.
 """
 
 from __future__ import annotations
@@ -10,24 +12,29 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from bench import stores
-from bench.corpus import SEED
+from bench.corpus import SEED, Corpus
+from bench.measuring import Stopwatch
+from bench.recall import sets
 from bench.recall.variants import wait_until_read
 from bench.searching import questions
 from bench.stores import Store
 from nokosu.config import Config
-from nokosu.drafts import Query
+from nokosu.drafts import Draft, Query
+from nokosu.errors import StoreLocked
 from nokosu.nokosu import Nokosu
 from nokosu.records import Author
-from nokosu.semantic import known
+from nokosu.semantic import known, models, process
 from nokosu.semantic.client import BY_WORDS, Embedder
 from nokosu.semantic.known import DIMENSIONS
 from nokosu.store import embeddings
@@ -35,7 +42,11 @@ from nokosu.store.connection import Database
 from nokosu.store.embeddings import Embedding
 
 _QUESTIONS: Final = 200
-_READ: Final = 40  # notes that are really read, for the speed of that
+_READ: Final = 48  # notes that are really read, for the speed of that
+_READ_CHARS: Final = 700  # of each
+_TURNS: Final = 40
+_SAVES_A_TURN: Final = 5
+_READ_BEFORE: Final = 96  # notes that wait for the embedder when saves begin, so that it reads all the time
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -47,17 +58,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="nokosu-speed-") as named:
         store = stores.grow(Path(named), [options.notes], print)[options.notes]
         config = Config(home=store.home, author=Author(agent="bench"), user_home=store.home)
-        _fill(config.database, left_out=_READ)
+        texts = _real_texts()
+        with Nokosu(config) as memory:
+            memory.save_many([Draft(text=text) for text in texts])
+        _fill(config.database, left_out=len(texts))
         semantic = msgspec.structs.replace(config, starts_embedder=True)
         embedder = Embedder(semantic)
         try:
-            _read(semantic, embedder, options.notes)
-            pid = (embedder.state() or wait_until_read(semantic, embedder, options.notes)).pid
+            pid = _read(semantic, embedder, options.notes + len(texts))
             _ask("default, in process", config, store, None)
             _ask("[semantic]", semantic, store, pid)
+            _save(config, pid)
             print(f"embedder: {_peak_mb(pid):.0f} MB at most")
         finally:
             embedder.stop()
+        _by_model(texts)
     return 0
 
 
@@ -79,13 +94,75 @@ def _fill(path: Path, *, left_out: int) -> None:
     database.close()
 
 
-def _read(config: Config, embedder: Embedder, notes: int) -> None:
-    started = time.monotonic()
-    state = wait_until_read(config, embedder, notes)
-    took, cpu = time.monotonic() - started, _cpu_seconds(state.pid)
+def _real_texts() -> list[str]:
+    """English, as agents write it: the texts of agent-notes one behind the other, cut to a length."""
+    labelled = sets.agent_notes(sets.AGENT_NOTES)
+    assert labelled is not None
+    whole = " ".join(note.draft.text for note in labelled.notes if note.draft.text.isascii())
+    return [whole[at * _READ_CHARS : (at + 1) * _READ_CHARS] for at in range(_READ)]
+
+
+def _read(config: Config, embedder: Embedder, notes: int) -> int:
+    """Start the embedder, and have it read what has no vectors; its process."""
+    process.start_if_needed(config)
+    while (state := embedder.state()) is None:
+        time.sleep(0.05)
+    pid, pending, began, before = state.pid, state.pending, time.monotonic(), _cpu_seconds(state.pid)
+    wait_until_read(config, embedder, notes)
+    took, cpu = time.monotonic() - began, _cpu_seconds(pid) - before
     print(
-        f"start, and {_READ} notes read by both models: {took:.1f} s, {cpu:.1f} s CPU, so {2 * _READ / cpu:.1f} a pair of cores"
+        f"started with {before:.1f} s CPU; {pending} notes of {_READ_CHARS} characters read by both models in {took:.1f} s, "
+        f"{cpu * 1000 / pending:.0f} ms CPU each, so {2 * pending / cpu:.1f} a second by two cores"
     )
+    return pid
+
+
+def _by_model(texts: list[str]) -> None:
+    """What each model takes of that."""
+    for one in known.MODELS:
+        model = models.load(one)
+        model.of_note(texts[0])
+        before = time.process_time()
+        for text in texts:
+            model.of_note(text)
+        print(f"{one.name}: {(time.process_time() - before) * 1000 / len(texts):.0f} ms CPU a note")
+
+
+def _save(config: Config, pid: int) -> None:
+    """Save notes in turns, the embedder at work and frozen. It has notes to read all the time, so this is what it costs at most."""
+    notes = Corpus(SEED + 1).notes(_READ_BEFORE + _TURNS * (2 * _SAVES_A_TURN + 1))
+    watches = {True: Stopwatch(), False: Stopwatch()}
+    with Nokosu(config) as memory:
+        memory.save_many([next(notes).draft() for _ in range(_READ_BEFORE)])
+        time.sleep(2)  # it looks once a second
+        began, before = time.monotonic(), _cpu_seconds(pid)
+        for turn in range(2 * _TURNS):
+            works = turn % 2 == 0
+            if not works:
+                _freeze(pid, memory, next(notes).draft())
+            for _ in range(_SAVES_A_TURN):
+                draft = next(notes).draft()
+                watches[works].time(partial(memory.save, draft))
+            os.kill(pid, signal.SIGCONT)
+    busy = (_cpu_seconds(pid) - before) / (time.monotonic() - began)
+    at_work, frozen = (watches[works].spread() for works in (True, False))
+    print(
+        f"save: p50 {at_work.p50:.2f} ms, CPU {at_work.cpu_p50:.2f}, while the embedder reads; {frozen.p50:.2f} ms, CPU "
+        f"{frozen.cpu_p50:.2f}, while it is frozen: x {at_work.p50 / frozen.p50:.2f}, CPU x {at_work.cpu_p50 / frozen.cpu_p50:.2f}; "
+        f"p99 {at_work.p99:.1f} and {frozen.p99:.1f} ms; the embedder used {busy:.2f} of a core meanwhile"
+    )
+
+
+def _freeze(pid: int, memory: Nokosu, draft: Draft) -> None:
+    """Stop the process, but not while it writes; the first save after that is not measured."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            memory.save(draft)
+        except StoreLocked:
+            os.kill(pid, signal.SIGCONT)
+        else:
+            return
 
 
 def _ask(name: str, config: Config, store: Store, pid: int | None) -> None:
