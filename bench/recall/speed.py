@@ -112,7 +112,7 @@ def _read(config: Config, embedder: Embedder, notes: int) -> int:
     took, cpu = time.monotonic() - began, _cpu_seconds(pid) - before
     print(
         f"started with {before:.1f} s CPU; {pending} notes of {_READ_CHARS} characters read by both models in {took:.1f} s, "
-        f"{cpu * 1000 / pending:.0f} ms CPU each, so {2 * pending / cpu:.1f} a second by two cores"
+        f"{cpu * 1000 / pending:.0f} ms CPU each, so {pending / cpu:.1f} a second by one core"
     )
     return pid
 

@@ -380,3 +380,9 @@ def test_notes_are_compared_a_block_at_a_time_and_none_is_missed() -> None:
         best = nearness.nearest(np.ones(len(nearness.numbers), bool), 40)
         expected = [number for number in np.argsort(-cosines) if number not in removed][:40]
         assert nearness.numbers[best].tolist() == expected
+
+
+def test_a_core_is_left_for_everybody_else() -> None:
+    from nokosu.semantic import server
+
+    assert [server.readers(cores) for cores in (1, 2, 3, 8)] == [1, 1, 2, 2]
