@@ -124,6 +124,22 @@ def test_what_the_embedder_tells_decides_the_order(memory: Nokosu, serve: Serve)
     ]
 
 
+def test_a_search_of_a_time_without_memories_asks_again_about_all_times(memory: Nokosu, serve: Serve) -> None:
+    looks: list[Look] = []
+
+    def answer(connection: socket.socket) -> None:
+        with connection.makefile("rb") as incoming:
+            msgspec.json.decode(incoming.readline(), type=Begin)
+            while line := incoming.readline():
+                looks.append(msgspec.json.decode(line, type=Look))
+                connection.sendall(wire.line(Told((Near(2, 5.0, answers=True), Near(1, 1.2, answers=False)))))
+
+    serve(answer)
+    hits = found(memory, "when was post delivered once more on 3 January 2020").hits
+    assert [hit.text for hit in hits] == ["Mails are sent again at night.", "Slot holds live in Postgres."]
+    assert len(looks) == 2
+
+
 def test_memories_that_it_has_not_read_yet_are_counted(memory: Nokosu, serve: Serve) -> None:
     serve(answers(Told(pending=1200)))
     assert found(memory).notes == ("by meaning, but for 1,200 memories that the embedder has not read yet",)

@@ -110,7 +110,7 @@ class Asked:
         return self._talk is not None
 
     def near(self, scopes: Sequence[str], wanted: int, candidates: Sequence[int]) -> Mapping[int, Near] | None:
-        """As in `Meaning`."""
+        """As in `Meaning`. It may be asked again: a search of a time in which there is nothing goes on without it."""
         if self._talk is None:
             return None
         try:
@@ -123,7 +123,6 @@ class Asked:
             self._is_to_be_started = True
             self._fail(_ENDED)
             return None
-        self._hang_up()
         if told.blind:
             self._fail(f"{BY_WORDS}{told.lacks}")
             return None
@@ -188,7 +187,9 @@ class _Conversation:
             if not chunk or len(self._received) > wire.LINE_BYTES_MAX:
                 raise ConnectionError("no answer")
             self._received += chunk
+        heard = bytes(self._received)
+        self._received.clear()
         try:
-            return msgspec.json.decode(self._received, type=kind)
+            return msgspec.json.decode(heard, type=kind)
         except msgspec.DecodeError as error:
             raise ValueError("not an answer") from error

@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +43,7 @@ _LOOK_SECONDS: Final = 1.0  # how often the store is looked at; the look costs m
 _LOOK_SHARE: Final = 20  # times as long as it took, until it is looked at again: no more than a twentieth of one core
 _FAULT_SECONDS: Final = 10.0
 _WORKERS_MAX: Final = 2
+_LOOKS_MAX: Final = 4
 _LOWEST: Final = 19
 
 _Line = TypeVar("_Line", bound=Struct)
@@ -162,25 +163,25 @@ class _Server:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection.makefile("rb") as incoming:
-                answer = self._answer(incoming, lambda: _has_hung_up(connection))
-            if answer is not None:
-                connection.sendall(wire.line(answer))
+                for answer in self._answers(incoming, lambda: _has_hung_up(connection)):
+                    connection.sendall(wire.line(answer))
         except OSError:
             raise  # who asked has gone
         except Exception:
             logger.exception("a question could not be answered")
 
-    def _answer(self, incoming: BinaryIO, has_hung_up: Callable[[], bool]) -> Struct | None:
+    def _answers(self, incoming: BinaryIO, has_hung_up: Callable[[], bool]) -> Iterator[Struct]:
         """What is said to whoever asks; nothing to one who asks for what this version does not know, or hangs up."""
         try:
             begin = _heard(incoming, Begin)
             if begin.do == "near":
-                return self._near(begin, lambda: _heard(incoming, Look), has_hung_up)
+                yield from self._near(begin, lambda: _heard(incoming, Look), has_hung_up)
+                return
         except msgspec.DecodeError:
-            return None
+            return
         if begin.do == "stop":
             self.end()
-        return State(
+        yield State(
             os.getpid(),
             node_process.own_version(),
             self._keeper.memories,
@@ -189,19 +190,23 @@ class _Server:
             self._lacks,
         )
 
-    def _near(self, begin: Begin, look: Callable[[], Look], has_hung_up: Callable[[], bool]) -> Told | None:
-        """One after the other: side by side each would take longer, and a search that has given up is not answered."""
+    def _near(self, begin: Begin, look: Callable[[], Look], has_hung_up: Callable[[], bool]) -> Iterator[Told]:
+        """One after the other: side by side each would take longer, and a search that has given up is not answered.
+
+        A search looks once, or a few times when nothing is found where it looked first, and then hangs up.
+        """
         self._used = time.monotonic()
         with self._answering:
             if has_hung_up():
-                return None
+                return
             question = self._keeper.question(begin.question)
-        wanted = look()
-        with self._answering, self._reader.reading() as connection:
-            told = self._keeper.near(connection, question, wanted, self._lacks)
-        if node_process.is_newer(begin.version):
-            self.end()  # the next search of the newer one starts its own
-        return told
+        for number in range(_LOOKS_MAX):
+            wanted = look()
+            with self._answering, self._reader.reading() as connection:
+                told = self._keeper.near(connection, question, wanted, self._lacks)
+            if number == 0 and node_process.is_newer(begin.version):
+                self.end()  # the next search of the newer one starts its own
+            yield told
 
 
 def _heard(incoming: BinaryIO, kind: type[_Line]) -> _Line:
