@@ -47,6 +47,34 @@ def days(span: Span | None) -> str:
         ("two weeks ago", "2026-11-09..2026-11-15", ""),
         ("bugs from the last three days", "2026-11-20..", "bugs"),
         ("in the past month", "2026-10-23..", ""),
+        ("what changed between March and May", "2026-03-01..2026-05-31", "what changed"),
+        ("from November to January", "2025-11-01..2026-01-31", ""),
+        ("what was done in Q3", "2026-07-01..2026-09-30", "what was done"),
+        ("since the third quarter of 2025", "2025-07-01..", ""),
+        ("last quarter", "2026-07-01..2026-09-30", ""),
+        ("bugs since spring", "2026-03-01..", "bugs"),
+        ("bugs in winter 2025", "2025-12-01..2026-02-28", "bugs"),
+        ("what broke last night", "2026-11-22..2026-11-23", "what broke"),
+        ("what did we fix this morning", "2026-11-23..2026-11-23", "what did we fix"),
+        ("what happened over the weekend", "2026-11-21..2026-11-22", "what happened"),
+        ("the day before yesterday", "2026-11-21..2026-11-21", ""),
+        ("the week before last", "2026-11-09..2026-11-15", ""),
+        ("a few days ago", "2026-11-16..2026-11-21", ""),
+        ("several months ago", "2026-04-01..2026-09-30", ""),
+        ("half a year ago", "2026-04-01..2026-06-30", ""),
+        ("in the last 24 hours", "2026-11-22..", ""),
+        ("at the end of last month", "2026-10-18..2026-10-31", ""),
+        ("What have we done today", "2026-11-23..2026-11-23", "What have we done"),
+        ("5月から7月にかけて変えたこと", "2026-05-01..2026-07-31", "変えたこと"),
+        ("夏以降の変更", "2026-06-01..", "の変更"),
+        ("昨夜落ちた原因", "2026-11-22..2026-11-23", "落ちた原因"),
+        ("今朝直した不具合", "2026-11-23..2026-11-23", "直した不具合"),
+        ("過去2週間の障害", "2026-11-09..", "の障害"),
+        ("直近一か月の決定", "2026-10-23..", "の決定"),
+        ("数日前に直した不具合", "2026-11-16..2026-11-21", "直した不具合"),
+        ("先週の金曜日に決めたこと", "2026-11-20..2026-11-20", "決めたこと"),
+        ("先月末に決めたこと", "2026-10-18..2026-10-31", "に決めたこと"),
+        ("先週末の障害", "2026-11-21..2026-11-22", "の障害"),
         ("先週決めたこと", "2026-11-16..2026-11-22", "決めたこと"),
         ("先週の変更", "2026-11-16..2026-11-22", "の変更"),
         ("昨日壊れたもの", "2026-11-22..2026-11-22", "壊れたもの"),
@@ -78,6 +106,14 @@ def test_a_time_said_outright_narrows_and_is_no_word(query: str, only: str, word
         ("release 2026-03-04 notes", "2026-03-04..2026-03-04"),
         ("9月のまとめ", "2026-09-01..2026-09-30"),
         ("昨日の合計", "2026-11-22..2026-11-22"),
+        ("今朝の不具合", "2026-11-23..2026-11-23"),
+        ("an hour that was skipped in spring", "2026-03-01..2026-05-31"),
+        ("what did we learn over the summer", "2026-06-01..2026-08-31"),
+        ("去年の秋のまとめ", "2025-09-01..2025-11-30"),
+        ("月曜に動いたもの", "2026-11-16..2026-11-16"),
+        ("2026/03/04のまとめ", "2026-03-04..2026-03-04"),
+        ("what broke recently", "2026-10-23.."),
+        ("最近の変更", "2026-10-23.."),
     ],
 )
 def test_a_time_beside_a_noun_is_a_hint_and_stays_a_word(query: str, hint: str) -> None:
@@ -89,7 +125,9 @@ def test_a_time_beside_a_noun_is_a_hint_and_stays_a_word(query: str, hint: str) 
     "query",
     [
         "What may I use", "May I deploy?", "march through the list", "a bug in dec", "error on Friday deploys", "port 2024 in use",
-        "13月に", '"in March" literal', "「先週」", "ten days of silence", "", "in " * 300,
+        "Who guarantees the order today?", "Why was it slow, and how do we partition today?", "What does it have to do today",
+        "Which jobs do we run over the weekend?", "How do beans start in Spring?", "What is stored in Q4?", "the weekend tariff",
+        "今はどの方式", "13月に", '"in March" literal', "「先週」", "ten days of silence", "", "in " * 300,
     ],
 )  # fmt: skip
 def test_what_only_looks_like_a_time_is_text(query: str) -> None:
@@ -109,6 +147,12 @@ def test_what_only_looks_like_a_time_is_text(query: str) -> None:
 def test_the_latest_asks_for_an_order(query: str, words: str) -> None:
     said = period.read(query, NOW, UTC)
     assert (said.newest_first, " ".join(said.words.split()), said.only) == (True, words, None)
+
+
+def test_on_a_weekend_the_last_one_is_the_one_before() -> None:
+    saturday = int(datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp() * 1000)
+    assert days(period.read("what broke last weekend", saturday, UTC).only) == "2026-11-21..2026-11-22"
+    assert days(period.read("what broke this weekend", saturday, UTC).only) == "2026-11-28..2026-11-29"
 
 
 def test_quoted_words_are_kept_whole_beside_a_time() -> None:

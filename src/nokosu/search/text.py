@@ -89,7 +89,7 @@ _FUNCTION_WORDS: Final = """
     theirs them themselves then there these they this those through to too under until up upon us very was we were
     what when where which while who whom whose why will with would you your yours yourself yourselves s t d ll m o
     re ve y isn doesn didn wasn won wouldn shouldn couldn aren hasn hadn haven tell say said mention mentioned many
-    much anything something ever 何
+    much anything something ever today nowadays currently 何
     """
 _STOP: Final = frozenset(_FUNCTION_WORDS.split())
 
