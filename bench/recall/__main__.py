@@ -61,6 +61,8 @@ def _sets(options: argparse.Namespace) -> Iterator[Labelled]:
             print(f"not there, left out: {folder}", file=sys.stderr)
         else:
             yield from sets.halves(labelled)
+    if options.agent_notes == sets.AGENT_NOTES:
+        yield sets.more_for_development()
     if options.locomo:
         yield sets.locomo(options.locomo, of_turns=options.turns)
 

@@ -21,6 +21,7 @@ HERE: Final = Path(__file__).parent / "data"
 AGENT_NOTES: Final = Path(__file__).parents[2] / "tests" / "data" / "agent-notes"
 DEVELOPMENT, REPORT = "development", "report"
 NO_ANSWER: Final = "unanswered"
+MORE: Final = "more development questions"
 
 _QUERY_BYTES: Final = 1000
 _LOCOMO_DATE: Final = re.compile(r"(\d+):(\d+) (am|pm) on (\d+) (\w+), (\d+)")
@@ -87,18 +88,17 @@ def agent_notes(folder: Path) -> Labelled | None:
     if folder == AGENT_NOTES:
         asked += _lines(HERE / "unanswered.jsonl")
     questions = tuple(
-        Question(
-            id=row["id"],
-            text=row["query"],
-            kind=row["kind"],
-            relevant=tuple(row["relevant"]),
-            project=row["project"],
-            wrong_first=tuple(row["must_not_first"]),
-            half=_half(split, [row.get("about") or project_of[row["relevant"][0]]]),
-        )
-        for row in asked
+        _agent_question(row, _half(split, [row.get("about") or project_of[row["relevant"][0]]])) for row in asked
     )
     return Labelled("agent-notes", notes, questions, _a_day_after(notes))
+
+
+def more_for_development() -> Labelled:
+    """More questions about the development half of agent-notes, by its projects' notes alone; to choose by, not to report."""
+    labelled = agent_notes(AGENT_NOTES)
+    assert labelled is not None
+    asked = _lines(HERE / "development.jsonl")
+    return replace(labelled, name=MORE, questions=tuple(_agent_question(row, DEVELOPMENT) for row in asked))
 
 
 def devmembench(folder: Path) -> Labelled | None:
@@ -165,6 +165,18 @@ def _agent_note(row: dict[str, Any]) -> Note:
     )
     older = (row["supersedes"],) if row["supersedes"] else ()
     return Note(row["id"], row["id"], draft, times.parse(row["created"], field="created"), row["agent"], older)
+
+
+def _agent_question(row: dict[str, Any], half: str) -> Question:
+    return Question(
+        id=row["id"],
+        text=row["query"],
+        kind=row["kind"],
+        relevant=tuple(row["relevant"]),
+        project=row["project"],
+        wrong_first=tuple(row["must_not_first"]),
+        half=half,
+    )
 
 
 def _split(name: str) -> dict[str, list[str]]:

@@ -44,6 +44,15 @@ def test_every_question_of_the_agent_notes_is_in_one_half_by_its_project() -> No
     assert [sum(question.half == half for question in unanswered) for half in (DEVELOPMENT, REPORT)] == [20, 20]
 
 
+def test_more_development_questions_are_about_the_development_half_alone() -> None:
+    labelled, more = sets.agent_notes(sets.AGENT_NOTES), sets.more_for_development()
+    assert labelled is not None
+    project_of = {note.unit: note.draft.project for note in labelled.notes}
+    development = {question.project for question in sets.halves(labelled)[0].questions} - {None}
+    assert {project_of[unit] for question in more.questions for unit in question.relevant} == development
+    assert len({question.text for question in (*labelled.questions, *more.questions)}) == 360 + len(more.questions)
+
+
 def test_a_set_that_is_not_there_is_none(tmp_path: Path) -> None:
     assert sets.agent_notes(tmp_path) is sets.devmembench(tmp_path) is sets.coding_agent_life(tmp_path) is None
 
