@@ -20,6 +20,7 @@ _TIMES: Final = {
     "": "memories of {} only, as the question asks",
     engine.NO_WORDS: "none of {} holds a word of the question: these are the latest of that time",
     engine.NO_TIME: "there are none of {}: these are of other times",
+    engine.STOOD: "what stood at the end of {}: it answers better than what was written then",
 }
 _NO_PROJECT: Final = -1  # matches no memory: the project asked for, or worked in, has none yet
 

@@ -334,6 +334,20 @@ def test_what_was_superseded_later_stood_at_the_time(memory: Nokosu, clock: Manu
     assert texts(search(memory, "which port?")) == ["the port is 8080"]
 
 
+def test_what_stood_at_the_end_of_a_month_is_shown_where_it_answers_better(memory: Nokosu, clock: ManualClock) -> None:
+    save(memory, "bookings are paged by offset and limit")
+    clock.advance(days=35)
+    save(memory, "bookings are printed on blue paper")
+    clock.advance(days=35)
+    save(memory, "bookings are paged by offset no more")
+    found = search(memory, "how were bookings paged, by which offset, in February?")
+    assert texts(found) == ["bookings are paged by offset and limit", "bookings are printed on blue paper"]
+    assert found.notes == (
+        "what stood at the end of 2026-02-01 to 2026-02-28: it answers better than what was written then",
+    )
+    assert texts(search(memory, "what colour did bookings have in February?")) == ["bookings are printed on blue paper"]
+
+
 def test_a_summary_written_soon_after_a_month_is_of_it(memory: Nokosu, clock: ManualClock) -> None:
     clock.advance(days=33)
     save(memory, "January: the move to the new port", type="summary")

@@ -32,6 +32,8 @@ _FIRST_OF_ALL: Final = 200  # candidates ranked at first, of which the project's
 _TIES_MAX: Final = 96  # looked at beyond the page, for importance and recency to choose among
 _ROWS_AT_ONCE: Final = 16  # rows are loaded a few at a time: most searches need no more
 _SUMMED_UP_MS: Final = 10 * times.DAY_MS  # after a time: a summary written by then is still about it
+_LONG_MS: Final = 27 * times.DAY_MS  # a month or more: what was true then was mostly written before
+_MOST_SHARE: Final = 0.8  # of the words: a memory of the time that holds as many is what was meant
 _HINTED_FACTOR: Final = 1.5  # what the score of a memory is worth more if it is of the time that the question hints at
 
 SUPERSEDED: Final = "superseded"
@@ -43,6 +45,7 @@ _ANY_TIME_MS: Final = 2**63 - 1
 
 NO_WORDS: Final = "words"
 NO_TIME: Final = "time"
+STOOD: Final = "stood"
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -108,11 +111,16 @@ def search(connection: Connection, query: str, asked: Asked) -> Found:
 
 
 def _search_a_time(connection: Connection, terms: Terms, asked: Asked, only: Span) -> Found:
-    """Search the memories of a time; where none holds a word or answers by its meaning, the latest of that time; where there are
-    none, all of them.
+    """Search the memories of a time, or what stood at its end, if that answers better; where no memory of the time holds a word
+    or answers by its meaning, the latest of that time; where there are none, all of them.
     """
     if terms.say_something:
         found = _search_words(connection, terms, asked)
+        best = next(iter(found.ranked), None)
+        holds_most = best is not None and best.share >= _MOST_SHARE  # then a second search would be for nothing
+        stood = None if holds_most else _search_what_stood(connection, terms, asked, only)
+        if stood is not None:
+            return structs.replace(stood, only=only, missed=STOOD)
         if any(one.held or one.matched or not one.weak for one in found.ranked):
             return structs.replace(found, only=only)
     found = latest(connection, asked)
@@ -120,6 +128,18 @@ def _search_a_time(connection: Connection, terms: Terms, asked: Asked, only: Spa
         return structs.replace(found, only=only, missed=NO_WORDS if terms.say_something else "")
     found = _search_words(connection, terms, structs.replace(asked, only=None))
     return structs.replace(found, only=only, missed=NO_TIME)
+
+
+def _search_what_stood(connection: Connection, terms: Terms, asked: Asked, only: Span) -> Found | None:
+    """What stood at the end of a long time, its own memories counting for half as much again: "how was it done in May" may ask for
+    what was decided in March. None where a memory of the time itself is still the best.
+    """
+    if only.since_ms is None or only.until_ms is None or only.until_ms - only.since_ms < _LONG_MS:
+        return None
+    stood = structs.replace(asked, only=Span(None, only.until_ms), hint=only)
+    found = _search_words(connection, terms, stood)
+    best = next(iter(found.ranked), None)
+    return None if best is None or best.weak or _is_of(best.row, only) else found
 
 
 def _search_words(connection: Connection, terms: Terms, asked: Asked) -> Found:
