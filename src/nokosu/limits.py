@@ -158,6 +158,7 @@ FAULT_SECONDS_MIN: Final = 1.0  # the node's pause after a fault of the store or
 FAULT_SECONDS_MAX: Final = 60.0
 REOPEN_SECONDS_MIN: Final = 15.0  # between two sessions of a space, unless certificates or the port changed
 SPLIT_SECONDS: Final = 5.0  # a router that is connected has declared its token by then
+SILENCES_MAX: Final = 3  # questions in a row that a node which is there did not answer
 SPLIT_AGAIN_SECONDS_MIN: Final = 10.0  # a transport that was opened because of one stands so long,
 SPLIT_AGAIN_SECONDS_MAX: Final = 1800.0  # and twice as long each time: somebody may mean to declare none
 ADDRESSES_EVERY_SECONDS: Final = 15.0  # how often the node looks at this machine's addresses

@@ -252,6 +252,10 @@ class Exchange:
             self._log.make_lasting()
             self._is_lasting = True
 
+    def silent(self) -> set[str]:
+        """The nodes whose tokens stand, and that answer nothing; from the thread that calls `work`."""
+        return self._reconcile.silent()
+
     def peers(self) -> list[PeerState]:
         """Every node that is there or was heard since this one started; from the thread that calls `work`."""
         now = self._monotonic()

@@ -107,6 +107,8 @@ class Peer:
         self.left_at: float | None = None  # when it fell
         self.heard: Announcement | None = None
         self.heard_at: float | None = None  # live, so that it was on its way just then
+        self.told_at: float | None = None  # live or when it was asked
+        self.silences = 0  # times in a row that it was asked what it holds, and said nothing
         self.clock_offset_ms: int | None = None
         self.compared: tuple[object, object] = (
             None,
@@ -229,6 +231,7 @@ class Reconcile:
         if announcement.node.startswith(_IN_STORAGE):
             return False  # no node has such a name
         peer = self._peer(announcement.device, announcement.node)
+        peer.told_at, peer.silences = now, 0
         if live_offset_ms is not None:
             peer.heard_at, peer.clock_offset_ms = now, live_offset_ms
             peer.unreached.clear()
@@ -300,10 +303,12 @@ class Reconcile:
             return
         peer = asked.peer
         peer.asking -= 1
+        is_silent = asked.matter == Matter.VECTOR and (peer.told_at is None or peer.told_at < asked.since)
+        peer.silences += is_silent
         if asked.new:
             peer.unreached.clear()
             peer.unhonoured.clear()
-        elif failed:
+        elif failed or is_silent:
             peer.unreached.fail(now)
             if peer.storage and asked.want is not None and asked.want.first != asked.want.last:
                 peer.one_by_one = _ONE_BY_ONE
@@ -317,6 +322,10 @@ class Reconcile:
                 self._unadmitted.add(log)  # asked again when the roster changed
             elif asked.want is None or not asked.want.is_body:
                 peer.unhonoured.fail(now)
+
+    def silent(self) -> set[str]:
+        """The nodes whose tokens stand, and that have not said what they hold when they were asked again and again."""
+        return {peer.node for peer in self.peers.values() if peer.is_here and peer.silences >= limits.SILENCES_MAX}
 
     def overdue(self, now: float) -> list[int]:
         """Questions that nobody ended in time."""

@@ -282,7 +282,7 @@ class SpaceRunner:
             self._listen_again = min(self._listen_again * 2, _LISTEN_AGAIN_SECONDS_MAX)
             return True
         here = session.here()
-        if self._is_split(session, wanted, now, age):
+        if self._is_split(session, now, age):
             return True
         is_missing_somebody = wanted.trust.is_changing and bool(wanted.endpoints.keys() - here)
         if is_missing_somebody and age >= (_MISSING_SECONDS if here else _LONELY_SECONDS):
@@ -294,9 +294,9 @@ class SpaceRunner:
         reached = {one.zid for one in session.exchange.storages() if one.reachable} if hubs else set()
         return bool(wanted.moved(opened) - here) or bool(hubs - reached)
 
-    def _is_split(self, session: Session, wanted: Plan, now: float, age: float) -> bool:
+    def _is_split(self, session: Session, now: float, age: float) -> bool:
         """Whether a new transport is needed because somebody is connected, and nothing of what he declares comes; see `splits`."""
-        if not session.is_split(now, wanted.hubs):
+        if not session.is_split(now):
             if age >= 2 * self._split_again:
                 self._split_again = limits.SPLIT_AGAIN_SECONDS_MIN
             return False

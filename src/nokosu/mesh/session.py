@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import queue
 from collections import defaultdict
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
@@ -87,7 +87,7 @@ class Session:
         where it listens now.
         """
         self.look_at = 0.0
-        self._split: dict[str, float] = {}  # routers that are connected and not seen, and since when
+        self._split: dict[str, float] = {}  # who is connected, and nothing comes of him, and since when
         self._means, self._space, self._database, self._transport = means, space, database, transport
         self._own, self._wake = own, wake
         self._questions: queue.Queue[Question | None] = queue.Queue(limits.QUESTIONS_WAITING_MAX)
@@ -156,13 +156,12 @@ class Session:
         """Now and then, look for connections that went without a sign."""
         if now >= self.look_at:
             self.look_at = now + (_LOOK_SECONDS_AWAY if self._transport.look() else _LOOK_SECONDS)
-            self._split = {router: self._split.get(router, now) for router in self._transport.split()}
+            split = self._transport.split() | self.exchange.silent()
+            self._split = {node: self._split.get(node, now) for node in split}
 
-    def is_split(self, now: float, hubs: Container[str]) -> bool:
-        """Whether a router is connected for long enough that declares nothing, and is none of the blind *hubs*, which have
-        nothing to declare before their storages answer.
-        """
-        return any(since + limits.SPLIT_SECONDS <= now for router, since in self._split.items() if router not in hubs)
+    def is_split(self, now: float) -> bool:
+        """Whether somebody has been connected for long enough of whom nothing comes."""
+        return any(since + limits.SPLIT_SECONDS <= now for since in self._split.values())
 
     def here(self) -> set[bytes]:
         """The devices that are seen."""
