@@ -190,6 +190,25 @@ def test_ask_all_compares_with_everybody_now(make_mesh: MakeMesh) -> None:
 # Branches -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_node_that_is_there_and_answers_nothing_is_told_until_its_device_is_heard(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh()
+    one, other = mesh.hosts
+    mesh.settle()
+    assert one.exchange is not None
+    assert one.exchange.silent() == set()
+    mesh.crash(other)
+    mesh.advance(15)
+    one.exchange.appeared(other.device, "5a")  # as a token that is left of it
+    mesh.tell(one)
+    mesh.advance(1)
+    assert one.exchange.silent() == set(), "one question may be lost"
+    mesh.advance(45)
+    assert one.exchange.silent() == {"5a"}
+    mesh.start(other)
+    mesh.advance(15)
+    assert one.exchange.silent() == set()
+
+
 def test_a_cloned_device_and_its_original_become_the_same_and_go_on_in_logs_of_their_own(make_mesh: MakeMesh) -> None:
     mesh = make_mesh(2)
     one, other = mesh.hosts

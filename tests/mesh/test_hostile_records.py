@@ -404,4 +404,4 @@ def test_a_key_that_nobody_has_leads_to_a_few_questions(victim: Victim) -> None:
     name = keys.vec(victim.space, victim.other.device)
     for number in range(200):
         victim.live(name, b"\x01" + number.to_bytes(8, "big") + bytes(60))
-    assert len(counting.asked) <= 12
+    assert len(counting.asked) <= 16  # in 40 s, of two nodes, each after pauses that double

@@ -235,7 +235,7 @@ class Exchange:
             self._vectors_at,
             self._bodies_at,
             self._refusals.due(),
-            self._reconcile.due(now),
+            self._reconcile.due(now) if self._is_member() else None,
             self._storages.due(now) if self._is_member() else None,
             self._receiver.bodiless.due(),
         )

@@ -107,7 +107,7 @@ class Peer:
         self.left_at: float | None = None  # when it fell
         self.heard: Announcement | None = None
         self.heard_at: float | None = None  # live, so that it was on its way just then
-        self.told_at: float | None = None  # live or when it was asked
+        self.told_at: float | None = None  # by this or another node of its device, live or when it was asked
         self.silences = 0  # times in a row that it was asked what it holds, and said nothing
         self.clock_offset_ms: int | None = None
         self.compared: tuple[object, object] = (
@@ -173,6 +173,7 @@ class Reconcile:
         self._unadmitted: set[bytes] = set()  # logs whose device is not admitted, as far as is known here
         self._bodies: dict[tuple[bytes, int, bytes], set[Peer]] = {}  # records without their body, and who was asked
         self._followed: dict[tuple[bytes, int, bytes], tuple[int, bytes, int]] = {}
+        self._paused_until: float | None = None  # when a pause ends, or has ended since the last plan
         self.is_following = False  # a chain was not followed to its end yet: `plan` wants to be called again at once
         self._numbers = numbers
 
@@ -231,7 +232,8 @@ class Reconcile:
         if announcement.node.startswith(_IN_STORAGE):
             return False  # no node has such a name
         peer = self._peer(announcement.device, announcement.node)
-        peer.told_at, peer.silences = now, 0
+        for node in self._nodes_of(announcement.device):  # the token of one that is gone may still stand
+            node.told_at, node.silences = now, 0
         if live_offset_ms is not None:
             peer.heard_at, peer.clock_offset_ms = now, live_offset_ms
             peer.unreached.clear()
@@ -294,6 +296,7 @@ class Reconcile:
                 peer.wants_vector = False
                 gets.append(self._ask(peer, "vec", Matter.VECTOR, now))
             gets += self._ask_for_records(connection, peer, ours, now)
+        self._paused_until = min(self._pauses(now), default=None)
         return gets
 
     def ended(self, id: int, now: float, *, failed: bool) -> None:
@@ -348,12 +351,14 @@ class Reconcile:
     def due(self, now: float) -> float | None:
         """When `plan` may have something to ask though nothing happens: at the end of a peer's pause."""
         times = [asked.since + limits.GET_SECONDS_MAX for asked in self.asked.values()]
-        for peer in self.peers.values():
-            if peer.ready_at() > now:
-                times.append(peer.ready_at())
-            if peer.wants_roster and peer.roster_pause.until > now:
-                times.append(peer.roster_pause.until)
-        return min(times, default=None)
+        times += [self._paused_until] if self._paused_until is not None else []
+        return min([*times, *self._pauses(now)], default=None)
+
+    def _pauses(self, now: float) -> list[float]:
+        """When the pauses end that are not over."""
+        ends = [peer.ready_at() for peer in self.peers.values()]
+        ends += [peer.roster_pause.until for peer in self.peers.values() if peer.wants_roster]
+        return [end for end in ends if end > now]
 
     # Below ------------------------------------------------------------------------------------------------------------
 
