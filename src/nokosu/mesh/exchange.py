@@ -235,7 +235,7 @@ class Exchange:
             self._vectors_at,
             self._bodies_at,
             self._refusals.due(),
-            self._reconcile.due(now) if self._is_member() else None,
+            self._reconcile.due() if self._is_member() else None,
             self._storages.due(now) if self._is_member() else None,
             self._receiver.bodiless.due(),
         )
@@ -566,7 +566,7 @@ class Exchange:
         for id in (*self._reconcile.overdue(now), *self._storages.overdue(now)):
             if not self._inbox.has_answers(id):
                 self._inbox.end(id, failed=True)
-        dues = (self._reconcile.due(now), self._storages.due(now))
+        dues = (self._reconcile.due(), self._storages.due(now))
         is_due = self._is_planning or any(due is not None and due <= now for due in dues)
         self._is_planning = False
         if not is_due or not self._is_member():

@@ -348,11 +348,11 @@ class Reconcile:
         """A record that was here already came with its body: if that was missing, it is not any more."""
         self._bodies.pop((record.place.log, record.place.seq, record.hash), None)
 
-    def due(self, now: float) -> float | None:
+    def due(self) -> float | None:
         """When `plan` may have something to ask though nothing happens: at the end of a peer's pause."""
         times = [asked.since + limits.GET_SECONDS_MAX for asked in self.asked.values()]
         times += [self._paused_until] if self._paused_until is not None else []
-        return min([*times, *self._pauses(now)], default=None)
+        return min(times, default=None)
 
     def _pauses(self, now: float) -> list[float]:
         """When the pauses end that are not over."""
