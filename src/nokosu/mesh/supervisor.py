@@ -44,14 +44,13 @@ logger = logging.getLogger(__name__)
 
 
 class EngineMeans(Struct, frozen=True, kw_only=True):
-    """What the zenohds of a home are run with. `find` says which zenohd it is, each time anew; `interval_s` is for tests."""
+    """What the zenohds of a home are run with. `find` says which zenohd it is, each time anew."""
 
     home: Path
     find: Callable[[], Engine]
     open_transport: Callable[[Settings], Transport]
     wall_clock: clock.WallClock
     random: ids.Random
-    interval_s: float = replication.INTERVAL_S
 
 
 class EngineState(Struct, frozen=True, kw_only=True):
@@ -110,7 +109,6 @@ class Supervisor:
                 connect=settings.connect,
                 socket=socket,
                 folder=engine_home.made(self._means.home, self._space),
-                interval_s=self._means.interval_s,
             ),
             wait_seconds=limits.ENGINE_START_SECONDS_MAX,
         )
@@ -120,7 +118,7 @@ class Supervisor:
             zenohd.stop()
             raise
         logger.info("space %s: zenohd %s, process %d", self._space.hex(), engine.version, zenohd.pid)
-        fingerprint = replication.fingerprint(self._means.interval_s)
+        fingerprint = replication.FINGERPRINT
         token = keys.hub(self._space, engine.version, fingerprint, zid)
         self.zid, self._engine, self._zenohd, self._transport = zid, engine, zenohd, transport
         self._since = self._means.wall_clock()

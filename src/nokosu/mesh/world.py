@@ -11,21 +11,20 @@ from msgspec import Struct
 
 from nokosu import __version__, clock, ids
 from nokosu.config import Config
-from nokosu.engine import located, replication
+from nokosu.engine import located
 from nokosu.mesh.supervisor import EngineMeans
 from nokosu.mesh.transport import Settings, Transport
 from nokosu.mesh.zenoh_session import ZenohTransport
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """See above; a test replaces some of it. `interval_s` is how often zenohds compare, in seconds."""
+    """See above; a test replaces some of it."""
 
     wall_clock: clock.WallClock = clock.system_wall_clock
     monotonic: Callable[[], float] = time.monotonic
     random: ids.Random = os.urandom
     open_transport: Callable[[Settings], Transport] = ZenohTransport
     version: str = __version__
-    interval_s: float = replication.INTERVAL_S
 
     def engine_means(self, config: Config) -> EngineMeans:
         """What the zenohds of that home are run with."""
@@ -35,5 +34,4 @@ class World(Struct, frozen=True, kw_only=True):
             open_transport=self.open_transport,
             wall_clock=self.wall_clock,
             random=self.random,
-            interval_s=self.interval_s,
         )
