@@ -15,9 +15,12 @@ from nokosu.config import Config
 from nokosu.errors import MeshError, NotFound, Refused
 from nokosu.mesh import control, known_hubs, service
 from nokosu.mesh.devices import shared
+from nokosu.mesh.joining import Store
 from nokosu.mesh.known_hubs import HubRow
 from nokosu.nokosu import Nokosu
+from nokosu.records import Hub
 from nokosu.store.connection import Database
+from nokosu.store.roster import Space
 
 _LINES_DEFAULT: Final = 40
 _ZID_CHARS: Final = 8  # enough to type, and to tell two hubs apart by eye
@@ -83,8 +86,7 @@ def set_address(hub: str, address: tuple[str, ...], space: str | None) -> None:
     _check_reads()
     with start.memory() as memory:
         store = meshing.store_of(memory)
-        with store.database.reading() as connection:
-            where, found = known_hubs.named(connection, hub, shared(connection, space))
+        where, found = _named(store, hub, space)
         kept = known_hubs.set_addresses(store, where, found, address)
         meshing.start_node(memory)
     output.line(f"{one_line(found.name)} is called at {', '.join(kept)}.")
@@ -103,8 +105,7 @@ def remove(hub: str, space: str | None) -> None:
     _check_reads()
     with start.memory() as memory:
         store = meshing.store_of(memory)
-        with store.database.reading() as connection:
-            where, found = known_hubs.named(connection, hub, shared(connection, space))
+        where, found = _named(store, hub, space)
         known_hubs.remove(store, where, found)
         meshing.start_node(memory)
     output.line(f"{one_line(found.name)} is no hub of {one_line(where.name)} any more.")
@@ -174,6 +175,11 @@ def install() -> None:
 
 
 # Below ----------------------------------------------------------------------------------------------------------------
+
+
+def _named(store: Store, hub: str, space: str | None) -> tuple[Space, Hub]:
+    with store.database.reading() as connection:
+        return known_hubs.named(connection, hub, shared(connection, space))
 
 
 def _check_reads() -> None:
