@@ -315,7 +315,7 @@ def test_a_blind_hub_tells_of_itself_and_outlives_a_kill_of_either_process(blind
     assert "in RocksDB" in said
     os.kill(found["pid"], signal.SIGKILL)
     again = eventually(lambda: (now := zenohd_of(blind.hub)).get("pid") != found["pid"] and now, 20)
-    assert again["restarts"] > found["restarts"]
+    assert again["restarts"] == 1
     blind.hub.kill_node()
     eventually(partial(has_ended, again["pid"]), 5)
     blind.hub.ok("node", "start")
