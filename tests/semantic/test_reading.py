@@ -10,6 +10,7 @@ from nokosu import limits, semantic
 from nokosu.semantic import language
 from nokosu.semantic.known import ENGLISH, NotThere
 from nokosu.semantic.texts import of_note
+from nokosu.semantic.unigram import Unigram
 from nokosu.semantic.wordpiece import WordPiece
 
 VOCABULARY = (Path(str(semantic.__file__)).parent / "vocab.txt").read_text(encoding="utf-8").splitlines()
@@ -58,6 +59,41 @@ def test_a_text_is_cut_as_bert_was_taught(text: str, pieces: str) -> None:
 def test_a_long_text_is_cut_off_and_still_ends() -> None:
     cut = WordPiece(VOCABULARY).numbers("word " * 1000, 16)
     assert (len(cut), VOCABULARY[cut[-1]]) == (16, "[SEP]")
+
+
+PROBABLE = {
+    "<unk>": 0.0,
+    "▁res": -6.5,
+    "▁": -4.0,
+    "▁re": -3.0,
+    "try": -3.0,
+    "▁retry": -5.0,
+    "▁ret": -2.0,
+    "ry": -3.5,
+    "s": -3.0,
+    "東": -6.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("retry", "▁retry"),  # -5 is more than -6 and -5.5
+        ("retrys retry", "▁retry s ▁retry"),
+        ("res", "▁re s"),  # -6 is more than -6.5, though found later
+        ("ret ry", "▁ret ▁ ry"),
+        (" ret   ret ", "▁ret ▁ret ▁"),
+        ("ｒｅｔ", "▁ret"),
+        ("東東", "▁ 東 東"),
+        ("x🚀", "▁ <unk> <unk>"),
+        ("", "▁"),
+    ],
+)
+def test_a_text_is_cut_into_its_most_probable_pieces(text: str, pieces: str) -> None:
+    normal = {0xFF52: "r", 0xFF45: "e", 0xFF54: "t"}
+    names = list(PROBABLE)
+    cut = Unigram(names, list(PROBABLE.values()), names.index("<unk>"), normal).numbers(text)
+    assert " ".join(names[number] for number in cut) == pieces
 
 
 def test_a_model_is_given_the_subject_and_the_beginning_of_the_text() -> None:

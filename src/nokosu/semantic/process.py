@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -60,6 +61,13 @@ def acquire(config: Config, handed: int | None = None) -> Lock | None:
     if handed is not None:
         return node_process.inherited(config.home, handed, LOCK_NAME)
     return node_process.acquire(config.home, LOCK_NAME)
+
+
+def give_up(config: Config, handed: int | None, why: str) -> None:
+    """Leave word in the lock of why no embedder can work here."""
+    lock = acquire(config, handed)
+    if lock is not None:
+        lock.release(Running(version=node_process.own_version(), started=int(time.time() * 1000), failed=why))
 
 
 def start_if_needed(config: Config) -> bool:
