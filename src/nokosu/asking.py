@@ -19,6 +19,7 @@ from nokosu.store.sqlite import Connection
 _TIMES: Final = {
     "": "memories of {} only, as the question asks",
     engine.NO_WORDS: "none of {} holds a word of the question: these are the latest of that time",
+    engine.NEAREST: "none of {} holds a word of the question: the nearest in meaning of that time, and then its latest",
     engine.NO_TIME: "there are none of {}: these are of other times",
     engine.STOOD: "what stood at the end of {}: it answers better than what was written then",
 }

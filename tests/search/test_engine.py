@@ -348,6 +348,21 @@ def test_what_stood_at_the_end_of_a_month_is_shown_where_it_answers_better(memor
     assert texts(search(memory, "what colour did bookings have in February?")) == ["bookings are printed on blue paper"]
 
 
+def test_what_stood_at_a_time_that_is_hinted_at_is_shown_below_what_superseded_it(
+    memory: Nokosu, clock: ManualClock
+) -> None:
+    clock.advance(days=70)
+    old = save(memory, "The spectrum has 64 mel bands")
+    clock.advance(days=100)
+    new = save(memory, "The spectrum has 128 mel bands", supersedes=(old,))
+    clock.advance(days=1)
+    assert [hit.id for hit in search(memory, "how many mel bands in spring?").hits] == [new, old]
+    assert [hit.id for hit in search(memory, "how many mel bands?").hits] == [new]
+    assert [hit.id for hit in search(memory, "how many mel bands in summer?").hits] == [new], (
+        "it had been superseded by then"
+    )
+
+
 def test_a_summary_written_soon_after_a_month_is_of_it(memory: Nokosu, clock: ManualClock) -> None:
     clock.advance(days=33)
     save(memory, "January: the move to the new port", type="summary")

@@ -117,6 +117,26 @@ def test_a_time_that_the_question_names_narrows_meaning_too(memory: Nokosu, cloc
     assert [hit.id for hit in found.hits if not hit.weak] == [late]
 
 
+def test_of_a_time_that_holds_no_word_the_nearest_comes_before_the_latest(memory: Nokosu, clock: ManualClock) -> None:
+    clock.now_ms += 40 * DAY_MS
+    near = save(memory, "Bookings are in MySQL.")
+    clock.now_ms += DAY_MS
+    late = save(memory, "The canteen is closed.")
+    found = search(memory, "where were reservations kept in February", {near: (2.0, False)})
+    assert [(hit.id, hit.weak) for hit in found.hits] == [(near, False), (late, False)]
+    assert found.notes[0].endswith("the nearest in meaning of that time, and then its latest")
+
+
+def test_what_stood_answers_where_the_time_itself_has_only_what_is_near(
+    memory: Nokosu, clock: ManualClock, holds: str
+) -> None:
+    clock.now_ms += 40 * DAY_MS
+    near = save(memory, "The canteen is closed.")
+    found = search(memory, "who kept slot holds in February", {near: (5.0, False), holds: (1.0, False)})
+    assert [hit.id for hit in found.hits if not hit.weak] == [holds]
+    assert found.notes[0].startswith("what stood at the end of")
+
+
 def test_the_project_comes_first_and_meaning_alone_answers_only_there(memory: Nokosu) -> None:
     ours = save(memory, "Slots live in Postgres.", project="app")
     theirs = save(memory, "Slots live in files.", project="other")

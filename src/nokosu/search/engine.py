@@ -34,7 +34,7 @@ _ROWS_AT_ONCE: Final = 16  # rows are loaded a few at a time: most searches need
 _SUMMED_UP_MS: Final = 10 * times.DAY_MS  # after a time: a summary written by then is still about it
 _LONG_MS: Final = 27 * times.DAY_MS  # a month or more: what was true then was mostly written before
 _MOST_SHARE: Final = 0.8  # of the words: a memory of the time that holds as many is what was meant
-_HINTED_FACTOR: Final = 1.5  # what the score of a memory is worth more if it is of the time that the question hints at
+_HINTED_FACTOR: Final = 1.33  # what the score of a memory is worth more if it is of the time that the question hints at
 
 SUPERSEDED: Final = "superseded"
 WEAK: Final = "weak"
@@ -44,6 +44,7 @@ _PASSES: Final = "passes"
 _ANY_TIME_MS: Final = 2**63 - 1
 
 NO_WORDS: Final = "words"
+NEAREST: Final = "nearest"
 NO_TIME: Final = "time"
 STOOD: Final = "stood"
 
@@ -112,8 +113,9 @@ def search(connection: Connection, query: str, asked: Asked) -> Found:
 
 def _search_a_time(connection: Connection, terms: Terms, asked: Asked, only: Span) -> Found:
     """Search the memories of a time, or what stood at its end, if that answers better; where no memory of the time holds a word
-    or answers by its meaning, the latest of that time; where there are none, all of them.
+    or answers by its meaning, those nearest in meaning and then the latest of that time; where there are none, all of them.
     """
+    near: list[Ranked] = []
     if terms.say_something:
         found = _search_words(connection, terms, asked)
         best = next(iter(found.ranked), None)
@@ -123,23 +125,32 @@ def _search_a_time(connection: Connection, terms: Terms, asked: Asked, only: Spa
             return structs.replace(stood, only=only, missed=STOOD)
         if any(one.held or one.matched or not one.weak for one in found.ranked):
             return structs.replace(found, only=only)
-    found = latest(connection, asked)
+        near = [structs.replace(one, weak=False) for one in found.ranked if not one.elsewhere]
+    found = _first_of_all(near, latest(connection, asked), asked.filters.limit)
     if found.ranked:
-        return structs.replace(found, only=only, missed=NO_WORDS if terms.say_something else "")
+        missed = NEAREST if near else NO_WORDS if terms.say_something else ""
+        return structs.replace(found, only=only, missed=missed)
     found = _search_words(connection, terms, structs.replace(asked, only=None))
     return structs.replace(found, only=only, missed=NO_TIME)
 
 
+def _first_of_all(first: Sequence[Ranked], found: Found, limit: int) -> Found:
+    """What was found, with some of it first."""
+    numbers = {one.row.n for one in first}
+    others = [one for one in found.ranked if one.row.n not in numbers]
+    return structs.replace(found, ranked=(*first, *others)[:limit])
+
+
 def _search_what_stood(connection: Connection, terms: Terms, asked: Asked, only: Span) -> Found | None:
-    """What stood at the end of a long time, its own memories counting for half as much again: "how was it done in May" may ask for
-    what was decided in March. None where a memory of the time itself is still the best.
+    """What stood at the end of a long time, its own memories counting for a third as much again: "how was it done in May" may ask for
+    what was decided in March. None where a memory of the time itself is still the best answer.
     """
     if only.since_ms is None or only.until_ms is None or only.until_ms - only.since_ms < _LONG_MS:
         return None
     stood = structs.replace(asked, only=Span(None, only.until_ms), hint=only)
     found = _search_words(connection, terms, stood)
-    best = next(iter(found.ranked), None)
-    return None if best is None or best.weak or _is_of(best.row, only) else found
+    best = next((one for one in found.ranked if not one.weak), None)
+    return None if best is None or _is_of(best.row, only) else found
 
 
 def _search_words(connection: Connection, terms: Terms, asked: Asked) -> Found:
@@ -298,9 +309,9 @@ class _Look:
         return SUPERSEDED
 
     def _stood_already(self, newer: MemoryRow) -> bool:
-        """Whether a memory was there at the end of the time that is asked for: what came later hides nothing of it."""
-        only = self._asked.only
-        return only is None or only.until_ms is None or (newer.created or 0) <= only.until_ms
+        """Whether a memory was there at the end of the time that is asked for or hinted at: what came later hides nothing of it."""
+        asked = self._asked.only or self._asked.hint
+        return asked is None or asked.until_ms is None or (newer.created or 0) <= asked.until_ms
 
     def _is_outside(self, row: MemoryRow) -> bool:
         """Whether a row is not asked for at all: outside the time, purged, or of a project that is kept apart."""
