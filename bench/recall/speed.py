@@ -16,6 +16,7 @@ import signal
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -34,9 +35,10 @@ from nokosu.drafts import Draft, Query
 from nokosu.errors import StoreLocked
 from nokosu.nokosu import Nokosu
 from nokosu.records import Author
-from nokosu.semantic import known, models, process
+from nokosu.semantic import known, language, models, process
 from nokosu.semantic.client import BY_WORDS, Embedder
 from nokosu.semantic.known import DIMENSIONS
+from nokosu.semantic.texts import of_note
 from nokosu.store import embeddings
 from nokosu.store.connection import Database
 from nokosu.store.embeddings import Embedding
@@ -118,14 +120,31 @@ def _read(config: Config, embedder: Embedder, notes: int) -> int:
 
 
 def _by_model(texts: list[str]) -> None:
-    """What each model takes of that."""
-    for one in known.MODELS:
-        model = models.load(one)
+    """What each model takes of that, and both of the notes of agent-notes, as long and in the languages as they are."""
+    loaded = {one: models.load(one) for one in known.MODELS}
+    for one, model in loaded.items():
         model.of_note(texts[0])
-        before = time.process_time()
-        for text in texts:
-            model.of_note(text)
-        print(f"{one.name}: {(time.process_time() - before) * 1000 / len(texts):.0f} ms CPU a note")
+        taken = _cpu_of(partial(model.of_note, text) for text in texts)
+        print(f"{one.name}: {taken / len(texts):.0f} ms CPU a note")
+    labelled = sets.agent_notes(sets.AGENT_NOTES)
+    assert labelled is not None
+    drafts = [note.draft for note in labelled.notes]
+    whole = [of_note(draft.subject, draft.text, draft.tags) for draft in drafts]
+    english = [text for text in whole if language.of(text) == language.ENGLISH]
+    taken = _cpu_of(partial(loaded[known.MULTILINGUAL].of_note, text) for text in whole)
+    taken += _cpu_of(partial(loaded[known.ENGLISH].of_note, text) for text in english)
+    mean = statistics.mean(map(len, whole))
+    print(
+        f"agent-notes, {mean:.0f} characters: {taken / len(whole):.0f} ms CPU a note, {1000 * len(whole) / taken:.1f} a second"
+    )
+
+
+def _cpu_of(works: Iterable[Callable[[], object]]) -> float:
+    """The CPU time of doing all of it, in milliseconds."""
+    before = time.process_time()
+    for work in works:
+        work()
+    return (time.process_time() - before) * 1000
 
 
 def _save(config: Config, pid: int) -> None:

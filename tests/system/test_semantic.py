@@ -435,6 +435,27 @@ def test_notes_are_compared_a_block_at_a_time_and_none_is_missed() -> None:
         assert nearness.numbers[best].tolist() == expected
 
 
+def test_both_models_judge_an_english_note_and_the_one_for_english_counts_twice() -> None:
+    import numpy as np
+
+    from nokosu.semantic import centres
+    from nokosu.semantic.vectors import Question, Vectors
+
+    pick = np.random.default_rng(11)
+    packed = pick.integers(-127, 128, (2, 400, known.DIMENSIONS), dtype=np.int8)
+    asked = {number: pick.normal(size=known.DIMENSIONS).astype(np.float32) for number in (1, 2)}
+
+    def deviations(*, models: tuple[int, ...]) -> np.ndarray:
+        vectors = Vectors(centres.load())
+        for number in range(400):
+            vectors.put(number, "en", {model: packed[model - 1][number].tobytes() for model in models})
+        return vectors.nearness(Question("en", {model: asked[model] for model in models})).deviations
+
+    english, multilingual, both = (deviations(models=models) for models in ((1,), (2,), (1, 2)))
+    assert np.allclose(both, (english + multilingual / 2) / 1.3, atol=1e-3)
+    assert not np.allclose(english, multilingual, atol=0.5)
+
+
 def test_a_core_is_left_for_everybody_else() -> None:
     from nokosu.semantic import server
 

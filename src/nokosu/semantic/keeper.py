@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, Final
 
@@ -46,7 +46,8 @@ class Keeper:
         self._pending: list[tuple[int, int]] = []  # records and memories, newest first
         self._passed_over: set[int] = set()  # damaged, or of a language that no model here reads
         self._seen = -1
-        self._questions: OrderedDict[tuple[str, tuple[int, ...]], Question] = OrderedDict()
+        self._side_by_side = ThreadPoolExecutor(len(loaded), "nokosu-model")  # for a question, somebody waits
+        self._questions: OrderedDict[str, Question] = OrderedDict()
 
     @property
     def memories(self) -> int:
@@ -102,13 +103,11 @@ class Keeper:
     def question(self, text: str) -> Question:
         """A question as the models read it; the last few are remembered, for whoever asks once more."""
         spoken = language.of(text)
-        numbers = tuple(self._numbers(spoken))
-        if ENGLISH.number in numbers and not self._vectors.has_other_than(language.ENGLISH):
-            numbers = (ENGLISH.number,)  # the other one would take most of the time, and have nothing to compare with
-        known = self._questions.get((text, numbers))
+        known = self._questions.get(text)
         if known is None:
-            vectors = {number: self._models[number].of_question(text) for number in numbers}
-            known = self._questions[text, numbers] = Question(spoken, vectors)
+            numbers = self._numbers(spoken)
+            vectors = self._side_by_side.map(lambda number: self._models[number].of_question(text), numbers)
+            known = self._questions[text] = Question(spoken, dict(zip(numbers, vectors, strict=True)))
             if len(self._questions) > _QUESTIONS_KEPT:
                 self._questions.popitem(last=False)
         return known
@@ -118,7 +117,7 @@ class Keeper:
         if not question.vectors:
             return Told(lacks=lacks, blind=True)
         with self._lock:
-            nearness = self._vectors.nearness(question)
+            nearness = self._vectors.nearness(question, self._side_by_side.map)
         chosen = np.isin(nearness.numbers, look.candidates)
         for scope in look.scopes:
             chosen[nearness.nearest(_within(connection, scope, nearness), look.wanted)] = True

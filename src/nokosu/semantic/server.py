@@ -221,7 +221,7 @@ def _has_hung_up(connection: socket.socket) -> bool:
 
 def readers(cores: int) -> int:
     """How many notes are read at once: one core is left for everybody else, where there are two. With none free a save waited 3 ms
-    for one, however low the priority here: four times what it takes.
+    for one, four times what it takes: Linux shares cores out among sessions of processes first, and a priority counts only within one.
     """
     return max(min(_WORKERS_MAX, cores - 1), 1)
 

@@ -1,44 +1,47 @@
 """The vectors of all notes, in memory, and how near each is to a question.
 
-English notes are compared with an English question by the model for English; everything else by the multilingual one. That one puts
-the languages beside each other, not into each other: what two texts share with their languages weighs more than what they say. So
-the mean vector of a note's language is taken from the note, and that of the question's language from the question, before they are
-compared; most of what is between a Japanese question and an English note is that offset.
+Notes are compared with a question by the multilingual model, and an English note with an English question by the one for English as
+well, which knows more of English and counts twice as much. The multilingual model puts the languages beside each other, not into each
+other: what two texts share with their languages weighs more than what they say. So the mean vector of a note's language is taken from
+the note, and that of the question's language from the question, before they are compared; most of what is between a Japanese question
+and an English note is that offset.
 
 Source: `docs/recall.md`, and the figures there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
 from msgspec import Struct
 
-from nokosu.semantic import language
 from nokosu.semantic.centres import Centres
 from nokosu.semantic.known import DIMENSIONS, ENGLISH, MULTILINGUAL
 
 _ROWS_AT_ONCE: Final = 1024  # turned into floats together: they stay in the processor's cache
 _PRIOR_NOTES: Final = 40  # how many notes of a language weigh as much as the mean that it came with
-_SAMPLE: Final = 2048  # notes: so many tell mean and spread
 _TINY: Final = 1e-6
+_SECOND: Final = 0.5  # what a deviation by the multilingual model counts beside one by the model for English
+_TOGETHER: Final = 1.3  # what brings the sum of both back to one standard deviation: they agree by half
 _ANSWER: Final = {ENGLISH.number: 0.40, MULTILINGUAL.number: 0.34}  # cosines, chosen on the development half
+_IN_TURN: Final = (MULTILINGUAL.number, ENGLISH.number)  # what answers in English is decided by the model for it
 _FEW: Final = 30  # notes: of fewer, mean and spread of the cosines are taken as usual ones,
 _USUAL: Final = {ENGLISH.number: (0.08, 0.085), MULTILINGUAL.number: (0.0, 0.07)}  # as measured on the development half
 
 
 class Question(Struct, frozen=True):
-    """A question: its language, and its vector by each model that read it, by the model's number."""
+    """A question: its language, and its vector by each model that reads that language, by the model's number."""
 
     language: str
     vectors: Mapping[int, Any]
 
 
 class Nearness(Struct, frozen=True):
-    """How near notes are to a question, in the order of `numbers`: how far the cosine is above the mean of all, in standard
-    deviations, NaN where nothing is known; and whether a note is so near that it answers, though it hold no word.
+    """How near notes are to a question, in the order of `numbers`: how far the cosine is above the mean of all, in standard deviations,
+    of two models where both know the note, NaN where neither does; and whether a note is so near that it answers, though it hold no
+    word.
     """
 
     numbers: Any
@@ -120,10 +123,6 @@ class Vectors:
     def __len__(self) -> int:
         return len(self._row)
 
-    def has_other_than(self, spoken: str) -> bool:
-        """Whether there is a note in another language."""
-        return any(count for name, count in self._counts.items() if name != spoken)
-
     def put(self, note: int, spoken: str, packed: Mapping[int, bytes]) -> None:
         """Add a note, or put its vectors in the place of those that it had."""
         self.remove(note)
@@ -146,21 +145,19 @@ class Vectors:
         for rows in self._rows.values():
             rows.put(row, bytes(DIMENSIONS))
 
-    def nearness(self, question: Question) -> Nearness:
-        """How near each note is."""
+    def nearness(self, question: Question, each: Callable[..., Iterable[Any]] = map) -> Nearness:
+        """How near each note is; *each* is what has the models' cosines worked out, one by one or side by side."""
         laid = self._laid_out()
         deviations = np.full(len(laid.numbers), np.nan, np.float32)
-        answers, taken = np.zeros(len(laid.numbers), bool), np.zeros(len(laid.numbers), bool)
-        for number in (ENGLISH.number, MULTILINGUAL.number):
-            if number not in question.vectors or (number == ENGLISH.number and question.language != language.ENGLISH):
-                continue
-            there = self._rows[number].there(laid.rows)
-            places = np.flatnonzero(there & ~taken)
-            found = self._products(number, question, laid, places)
-            others = np.flatnonzero(there & taken)[:_SAMPLE]  # what is usual is told by notes of every language
-            mean, spread = _usual(number, np.concatenate((found, self._products(number, question, laid, others))))
-            deviations[places], answers[places] = (found - mean) / spread, found >= _ANSWER[number]
-            taken |= there
+        answers = np.zeros(len(laid.numbers), bool)
+        numbers = [number for number in _IN_TURN if number in question.vectors]
+        of_each = [np.flatnonzero(self._rows[number].there(laid.rows)) for number in numbers]
+        products = each(lambda number, places: self._products(number, question, laid, places), numbers, of_each)
+        for number, places, found in zip(numbers, of_each, products, strict=True):
+            mean, spread = _usual(number, found)
+            own, second = (found - mean) / spread, deviations[places]
+            both = (own + _SECOND * second) / _TOGETHER
+            deviations[places], answers[places] = np.where(np.isnan(second), own, both), found >= _ANSWER[number]
         return Nearness(laid.numbers, deviations, answers)
 
     def _products(self, number: int, question: Question, laid: _Laid, places: Any) -> Any:
