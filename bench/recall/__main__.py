@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.recall import measures, report, sets, variants
+from bench.recall.crowd import crowded
 from bench.recall.measures import Outcome
 from bench.recall.report import Measured
 from bench.recall.sets import Labelled
@@ -31,14 +32,15 @@ def main() -> int:
     for labelled in _sets(options):
         if options.only and labelled.name not in options.only:
             continue
+        asked = crowded(labelled, options.among) if options.among else labelled
         for variant in _VARIANTS:
             if options.variant and variant.name not in options.variant:
                 continue
             if isinstance(variant, variants.Semantic) and not variant.is_installed():
                 print(f"not installed, left out: {variant.name}, {known.INSTALL}", file=sys.stderr)
                 continue
-            outcomes = _asked(labelled, variant, misses=options.misses)
-            measured.append(Measured(labelled.name, variant.name, tuple(outcomes)))
+            outcomes = _asked(asked, variant, misses=options.misses)
+            measured.append(Measured(asked.name, variant.name, tuple(outcomes)))
     print(report.as_text(measured))
     if options.baseline:
         print(report.compared(measured, report.read_json(options.baseline)))
@@ -92,6 +94,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--locomo", type=Path, metavar="FILE", help="locomo10.json, for whoever has it")
     parser.add_argument("--turns", action="store_true", help="LoCoMo: a note a turn rather than a session")
+    parser.add_argument("--among", type=int, metavar="N", help="save N docstrings of Python's library beside each set")
     parser.add_argument("--only", action="append", metavar="SET", help="one set, by the name that the table shows")
     parser.add_argument("--variant", action="append", metavar="NAME", help="one variant")
     parser.add_argument("--misses", action="store_true", help="show what the development half did not find at once")

@@ -88,6 +88,16 @@ def test_a_memory_that_says_all_of_it_comes_before_one_that_means_it(memory: Nok
     assert [hit.meaning for hit in found.hits][:2] == [False, True]
 
 
+def test_what_bears_a_name_comes_before_all_that_is_near_it(memory: Nokosu, holds: str) -> None:
+    bears = save(
+        memory,
+        "In a long text about other things, among lunch and other plans, stands one word: rdzv_endpoint. "
+        + "More. " * 60,
+    )
+    found = search(memory, "rdzv_endpoint", {holds: (6.0, True), bears: (-1.0, False)})
+    assert [hit.id for hit in found.hits] == [bears, holds]
+
+
 def test_a_chance_word_does_not_hide_what_is_meant(memory: Nokosu, holds: str) -> None:
     found = search(memory, "lunch break reservations stored somewhere safe", {holds: (4.0, True)})
     assert found.hits[0].id == holds
@@ -161,8 +171,10 @@ def test_where_the_meaning_is_not_known_in_time_the_answer_is_that_of_the_words(
 
 
 def test_the_score_is_a_squared_share_and_a_deviation() -> None:
-    assert meaning.score(0.5, Near(1, 2.0, answers=False)) == 0.25 * meaning.WORDS + 2
-    assert meaning.score(3.0, None) == meaning.WORDS
+    assert meaning.score(0.5, 0.0, Near(1, 2.0, answers=False)) == 0.25 * meaning.WORDS + 2
+    assert meaning.score(3.0, 0.0, None) == meaning.WORDS
+    assert meaning.score(0.0, 1.0, None) == meaning.ALL_WORDS
+    assert meaning.score(0.0, 0.5, None) < 0.05
 
 
 def test_a_hit_whose_words_are_enough_says_nothing_of_its_meaning(memory: Nokosu, holds: str) -> None:

@@ -212,10 +212,16 @@ def _by_both(
         by_words, by_meaning = candidates.get(n, Candidate(n, 0.0)), near.get(n)
         if not meaning.is_noise(by_words.held, by_meaning):
             share = by_words.score / asking.scales.attainable
-            scored.append((meaning.score(share, by_meaning), by_words.held, n))
+            scored.append((meaning.score(share, _coverage(asking, by_words.held), by_meaning), by_words.held, n))
     scored.sort(key=lambda one: (-one[0], one[2]))
     rows = reading.rows_by_number(connection, [n for _, _, n in scored])
     return [Ranked(rows[n], score, held=held, near=near.get(n)) for score, held, n in scored if n in rows]
+
+
+def _coverage(asking: Asking, held: int) -> float:
+    """The share of the words that a memory holds, each counting the same; 0 where it is less than half: that weighs nothing."""
+    assert asking.scales is not None
+    return asking.answered(held, 0).share if held.bit_count() * 2 >= len(asking.scales.words) else 0.0
 
 
 def latest(connection: Connection, asked: Asked) -> Found:
