@@ -363,6 +363,46 @@ def test_what_stood_at_a_time_that_is_hinted_at_is_shown_below_what_superseded_i
     )
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize("project", [None, "app", "other"])
+def test_what_a_hint_lets_be_shown_never_stands_without_what_superseded_it(
+    at: At, clock: ManualClock, project: str | None, limit: int
+) -> None:
+    app = at("app")
+    clock.advance(days=70)
+    old = save(app, "The spectrum has 64 mel bands")
+    clock.advance(days=100)
+    new = save(app, "A spectrum of mel: its lowest, its middle and its highest part", supersedes=(old,))
+    save(app, "mel bands are what the spectrum has")
+    clock.advance(days=1)
+    found = [hit.id for hit in search(at(project), "how many mel bands in spring?", limit=limit).hits]
+    assert new in found
+    assert old not in found or found.index(new) < found.index(old)
+
+
+def test_what_a_hint_lets_be_shown_stands_below_the_end_of_its_chain_too(memory: Nokosu, clock: ManualClock) -> None:
+    clock.advance(days=70)
+    old = save(memory, "The spectrum has 64 mel bands")
+    clock.advance(days=90)
+    between = save(memory, "It has twice as many now", supersedes=(old,))
+    clock.advance(days=10)
+    new = save(memory, "Now it is done in quite another way", supersedes=(between,))
+    clock.advance(days=1)
+    assert [hit.id for hit in search(memory, "how many mel bands in spring?").hits] == [new, old]
+
+
+def test_what_a_hint_would_show_is_withheld_where_a_filter_keeps_away_what_superseded_it(
+    memory: Nokosu, clock: ManualClock
+) -> None:
+    clock.advance(days=70)
+    old = save(memory, "The spectrum has 64 mel bands", tags=("audio",))
+    clock.advance(days=100)
+    save(memory, "Now it is done in quite another way", supersedes=(old,))
+    clock.advance(days=1)
+    found = search(memory, "how many mel bands in spring?", tags=("audio",))
+    assert (texts(found), found.total, found.withheld) == ([], 0, {"superseded": 1})
+
+
 def test_a_summary_written_soon_after_a_month_is_of_it(memory: Nokosu, clock: ManualClock) -> None:
     clock.advance(days=33)
     save(memory, "January: the move to the new port", type="summary")

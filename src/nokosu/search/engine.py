@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct, structs
@@ -189,9 +189,9 @@ def _search_by_both(connection: Connection, asking: Asking, asked: Asked, known:
     for ranked in _by_both(connection, asking, candidates, near):
         here = alone or ranked.row.project in members
         (inside if here else outside).take([ranked])
+    passed = inside.settled(), outside.settled()
     counted = _count(connection, asked, founds[-1], [inside, outside])
-    newest_first = asked.newest_first
-    shown = ranking.merged(inside.passed, outside.passed, asked.filters.limit, newest_first=newest_first)
+    shown = ranking.merged(*passed, asked.filters.limit, newest_first=asked.newest_first)
     return _found(_answered(ranking.newer_above_older(shown), asking, asked), counted)
 
 
@@ -291,6 +291,23 @@ class _Look:
             if newer is not None and reason in (SUPERSEDED, None):
                 self._take_newest(newer, ranked)
 
+    def settled(self) -> list[Ranked]:
+        """What has passed, each with the next above it in its chain that has passed too. What only a hint lets be shown is
+        withheld after all where nothing that superseded it has: the filters keep that away, and nobody would see that it is old.
+        """
+        there = {one.row.n for one in self.passed}
+        linked = [self._linked(one, there) for one in self.passed]
+        hidden = self._asked.only is None and not self._asked.filters.include_superseded
+        self.passed = [one for one in linked if not (hidden and one.superseded_by and one.below is None)]
+        self.withheld += Counter({SUPERSEDED: len(linked) - len(self.passed)})
+        return self.passed
+
+    def _linked(self, one: Ranked, there: Container[int]) -> Ranked:
+        if one.superseded_by is None:
+            return one
+        above = self._supersessions.nearest_above(one.row, there)
+        return structs.replace(one, below=above.id if above is not None else None)
+
     def _take_newest(self, newer: MemoryRow, found: Ranked) -> None:
         """Answer with what superseded the memory that was found."""
         newer = self._supersessions.newest_of(newer)
@@ -354,7 +371,7 @@ def _search_alone(connection: Connection, tries: Iterable[Asking], asked: Asked)
         found = look.fill(match, wanted)
         if len(look.passed) >= wanted:
             break
-    shown = ranking.newer_above_older(ranking.best_first(look.passed, newest_first=asked.newest_first))[:wanted]
+    shown = ranking.newer_above_older(ranking.best_first(look.settled(), newest_first=asked.newest_first))[:wanted]
     return _found(_answered(shown, match.asking, asked), _count(connection, asked, found, [look]))
 
 
@@ -374,8 +391,9 @@ def _search_project_first(connection: Connection, tries: Iterable[Asking], asked
         inside, outside = _look_inside_and_outside(connection, asked, project, (match, own), found)
         if len(inside.passed) >= wanted:
             break
+    passed = inside.settled(), outside.settled()
     counted = _count(connection, asked, found, [inside, outside])
-    shown = ranking.merged(inside.passed, outside.passed, wanted, newest_first=asked.newest_first)
+    shown = ranking.merged(*passed, wanted, newest_first=asked.newest_first)
     return _found(_answered(ranking.newer_above_older(shown), match.asking, asked), counted)
 
 

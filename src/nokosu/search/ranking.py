@@ -27,7 +27,7 @@ class Ranked(Struct, frozen=True):
 
     `held` are the tokens it was found by; `share`, told by them, is how much of the query it holds, from 0 to 1, and `matched`
     those words; `near` is how near its meaning is, where that is known; `weak` says that neither is enough for an answer.
-    `in_place_of` is the superseded memory that was found by them.
+    `in_place_of` is the superseded memory that was found by them; `below` the next in the chain above it that was found too.
     """
 
     row: MemoryRow
@@ -39,6 +39,7 @@ class Ranked(Struct, frozen=True):
     matched: tuple[str, ...] = ()
     weak: bool = False
     in_place_of: str | None = None
+    below: str | None = None
     near: Near | None = None
 
     @property
@@ -61,11 +62,11 @@ def merged(
     inside: Sequence[Ranked], outside: Sequence[Ranked], wanted: int, *, newest_first: bool = False
 ) -> list[Ranked]:
     """The project's hits first; then, in the places left and in up to 3 of 10 others, stronger hits from elsewhere."""
-    own = best_first(inside, newest_first=newest_first)[:wanted]
+    own = newer_above_older(best_first(inside, newest_first=newest_first))[:wanted]
     here = {ranked.row.n for ranked in inside}
     others = [
         structs.replace(ranked, elsewhere=True)
-        for ranked in best_first(outside, newest_first=newest_first)
+        for ranked in newer_above_older(best_first(outside, newest_first=newest_first))
         if ranked.row.n not in here
     ]
     kept = kept_elsewhere(wanted)
@@ -104,7 +105,7 @@ def newer_above_older(ranked: Sequence[Ranked]) -> list[Ranked]:
 
     def place(one: Ranked) -> None:
         chain = [one]
-        while (newer := by_id.get(chain[-1].superseded_by or "")) is not None and newer not in chain:
+        while (newer := by_id.get(_above(chain[-1]))) is not None and newer not in chain:
             chain.append(newer)
         for member in reversed(chain):
             if member.row.id not in placed:
@@ -114,6 +115,10 @@ def newer_above_older(ranked: Sequence[Ranked]) -> list[Ranked]:
     for one in ranked:
         place(one)
     return ordered
+
+
+def _above(one: Ranked) -> str:
+    return one.below or one.superseded_by or ""
 
 
 def rounded(score: float) -> float:

@@ -6,7 +6,7 @@ Nothing damaged is served: a record whose bytes are not what was signed raises `
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -227,6 +227,13 @@ class Supersessions:
         newest = self._newest.setdefault(row.n, row)
         self._newest |= dict.fromkeys(passed, newest)
         return newest
+
+    def nearest_above(self, row: MemoryRow, among: Container[int]) -> MemoryRow | None:
+        """The first of the memories *among* that is met on the way from a memory to what stands in its place now."""
+        above = self.hidden_by(row)
+        while above is not None and above.n not in among:
+            above = self.hidden_by(above)
+        return above
 
     def _newer_of(self, n: int) -> list[int]:
         if n not in self._newer:
