@@ -65,7 +65,7 @@ def of_month(match: re.Match[str], calendar: Calendar) -> Span:
 def of_day(match: re.Match[str], calendar: Calendar) -> Span:
     """Of "on April 8th 2026", "8 April", 2026-04-08, 4月8日."""
     groups = match.groupdict()
-    day = calendar.day(_month_number(groups["month"]), int(groups["day"]), int(groups.get("year") or 0))
+    day = calendar.day(_month_number(groups["month"]), int(groups["day"]), _year(match, calendar))
     return _edged(day, groups.get("edge"))
 
 
