@@ -49,9 +49,10 @@ def _models() -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """A device with three memories, where nothing runs."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A device with three memories, where nothing runs; what this process starts listens where the device's commands ask."""
     made = Home(tmp_path, "laptop")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", made.env["XDG_RUNTIME_DIR"])
     for text in (HOLDS, DEPLOY, MAILS):
         made.save(text)
     made.env["NOKOSU_EMBEDDER"] = "on"
