@@ -123,7 +123,9 @@ AHEAD_MAX: Final = 64  # chains behind a gap that one announcement names,
 AHEAD_ROWS_MAX: Final = 5_000  # found among so many records
 PENDING_PURGES_MAX: Final = 256  # named in an announcement
 REFUSALS_EVERY_SECONDS: Final = 5.0  # how often the count of what was refused is written down
-ANNOUNCE_AGAIN_SECONDS: Final = 3.0  # after somebody appeared: what is put while Zenoh changes its ways may be lost
+ANNOUNCE_AGAIN_SECONDS: Final = (
+    3.0  # after somebody appeared, or this device moved: what is put while Zenoh changes its ways may be lost
+)
 STORAGES_MAX: Final = 16  # zenohds of one space that are looked at, and remembered
 STORAGE_SILENT_SECONDS_MAX: Final = 15.0  # then a question has failed: Zenoh may wait for another storage, that is gone
 QUESTIONS_PER_STORAGE_MAX: Final = 32  # by exact name: more are not answered sooner

@@ -187,6 +187,22 @@ def test_ask_all_compares_with_everybody_now(make_mesh: MakeMesh) -> None:
     assert texts(other) == {"lost on the way"}
 
 
+def test_what_is_told_while_the_ways_change_is_told_again(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh()
+    one, _ = mesh.hosts
+    mesh.settle()
+    mesh.advance(10)
+    assert one.exchange is not None
+    mesh.network.faults = Faults(lose=1.0)
+    one.exchange.ask_all()  # as after a move to another network
+    mesh.tell(one)
+    mesh.advance(1)
+    mesh.network.faults = Faults()
+    before = mesh.sent["put"]
+    mesh.advance(4)
+    assert mesh.sent["put"] - before == 1
+
+
 # Branches -------------------------------------------------------------------------------------------------------------
 
 

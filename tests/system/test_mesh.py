@@ -31,6 +31,7 @@ from tests.ledger import Ledger
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 AWAY_SECONDS = 30  # three times as long as Zenoh takes to give up a silent connection
+TOLD_SECONDS = 100  # an announcement that was lost is made again after a minute, and asked for after one and a half
 
 
 class Trio(NamedTuple):
@@ -138,6 +139,7 @@ def knows_where(host: Host, other: Host) -> bool:
     return any(told.startswith(f"{other.address}:") for told in known["addresses"])
 
 
+@pytest.mark.timeout(300)
 def test_two_devices_that_both_moved_find_each_other_through_the_third(trio: Trio, ledger: Ledger) -> None:
     trio.laptop.move_to(21)
     trio.desktop.move_to(22)
@@ -145,8 +147,8 @@ def test_two_devices_that_both_moved_find_each_other_through_the_third(trio: Tri
     ledger.save(trio.desktop, 5)
     settled(*trio)
     ledger.check(*trio)
-    eventually(partial(knows_where, trio.laptop, trio.desktop))
-    eventually(partial(knows_where, trio.desktop, trio.laptop))
+    eventually(partial(knows_where, trio.laptop, trio.desktop), TOLD_SECONDS)
+    eventually(partial(knows_where, trio.desktop, trio.laptop), TOLD_SECONDS)
     trio.nas.ok("node", "stop")
     reach(trio.laptop, trio.desktop)
     ledger.save(trio.laptop, 5)

@@ -613,7 +613,7 @@ class Exchange:
     def _compare_with_all(self) -> None:
         self._reconcile.ask_for_vectors()
         self._storages.ask_all(self._monotonic())
-        self._announcer.hurry()
+        self._announcer.hurry(self._monotonic() + limits.ANNOUNCE_AGAIN_SECONDS)
         self._must_publish = self._is_planning = True
 
     def _appeared(self, device: bytes, node: str) -> None:
