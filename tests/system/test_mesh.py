@@ -139,7 +139,6 @@ def knows_where(host: Host, other: Host) -> bool:
     return any(told.startswith(f"{other.address}:") for told in known["addresses"])
 
 
-@pytest.mark.timeout(300)
 def test_two_devices_that_both_moved_find_each_other_through_the_third(trio: Trio, ledger: Ledger) -> None:
     trio.laptop.move_to(21)
     trio.desktop.move_to(22)
