@@ -32,7 +32,10 @@ def main() -> int:
     for labelled in _sets(options):
         if options.only and labelled.name not in options.only:
             continue
-        asked = crowded(labelled, options.among) if options.among else labelled
+        try:
+            asked = crowded(labelled, options.among) if options.among else labelled
+        except ValueError as error:
+            raise SystemExit(f"--among: {error}") from None
         for variant in _VARIANTS:
             if options.variant and variant.name not in options.variant:
                 continue

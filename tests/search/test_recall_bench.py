@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.recall import measures, sets, variants
+from bench.recall.crowd import crowded
 from bench.recall.measures import Answer
 from bench.recall.sets import DEVELOPMENT, NO_ANSWER, REPORT, Question
 
@@ -70,6 +71,19 @@ def test_locomo_is_read_by_turns_or_sessions_and_asked_through_the_door(
     for variant in (variants.Default(), variants.BareFullText()):
         with variant.opened(labelled, tmp_path / variant.name) as ask:
             assert ask(question, False).units[0] == right
+
+
+def test_a_crowd_is_spread_over_projects_and_times_and_changes_no_question() -> None:
+    alone = sets.agent_notes(sets.AGENT_NOTES)
+    assert alone is not None
+    among = crowded(alone, 70)
+    others = among.notes[len(alone.notes) :]
+    assert (among.questions, among.notes[: len(alone.notes)]) == (alone.questions, alone.notes)
+    projects = [note.draft.project for note in others]
+    assert {projects.count(name) for name in {note.draft.project for note in alone.notes}} == {10}
+    assert len({note.draft.text for note in others}) == len({note.created_ms for note in others}) == 70
+    with pytest.raises(ValueError, match="fewer than 1000000"):
+        crowded(alone, 1_000_000)
 
 
 def test_an_outcome_tells_rank_share_and_order() -> None:

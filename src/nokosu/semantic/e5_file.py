@@ -14,11 +14,11 @@ from array import array
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from nokosu.semantic.encoder import BLOCK, Layer, Linear, Norm, Weights
+from nokosu.semantic.encoder import BLOCK, Array, Layer, Linear, Norm, Weights
 from nokosu.semantic.unigram import Unigram
 
 _BEGINNING: Final = struct.Struct("<4sI7ifi5iQ")
@@ -29,8 +29,6 @@ _NAME: Final = struct.Struct("<H")
 _TENSOR: Final = struct.Struct("<BIQQ")
 _Q4_0: Final = np.dtype([("scale", "<f2"), ("pairs", "u1", BLOCK // 2)])
 _HALF: Final = 8  # what stands for a weight of nothing
-
-Array = Any
 
 
 class Pieces:

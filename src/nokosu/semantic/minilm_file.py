@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
 from msgspec import Struct
 from onnx import numpy_helper
 
-from nokosu.semantic.encoder import BLOCK, Layer, Linear, Norm, Weights
+from nokosu.semantic.encoder import BLOCK, Array, Layer, Linear, Norm, Weights
 
 _HEADS: Final = 12
 _EPSILON: Final = 1e-12
@@ -30,8 +30,6 @@ _BIASES: Final = (  # of a layer, in the order that its matrices stand in
     "intermediate.dense",
     "output.dense",
 )
-
-Array = Any
 
 
 class Pieces(Struct, frozen=True):
